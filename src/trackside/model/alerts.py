@@ -1,0 +1,88 @@
+"""Alerts and notifications: the same objects from the rule to the receiver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from trackside.model.labels import Labels
+
+
+class AlertState(Enum):
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a rule says is wrong, for one label set."""
+
+    labels: Labels
+    """The series' labels and the rule's, with `alertname`: the identity of the alert."""
+    annotations: Labels
+    state: AlertState
+    value: float
+    active_at_ms: int
+    """When the expression first held: pending since."""
+    fired_at_ms: int | None = None
+    resolved_at_ms: int | None = None
+    keep_firing_since_ms: int | None = None
+    """When the expression stopped holding, while `keep_firing_for` still keeps the alert."""
+    generator_url: str = ""
+    """Link to the expression in Explore."""
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname")
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One message to one receiver about one group of alerts."""
+
+    receiver: str
+    group_key: str
+    group_labels: Labels
+    alerts: tuple[Alert, ...]
+    external_url: str
+    truncated_alerts: int = 0
+
+    @property
+    def status(self) -> str:
+        """As Alertmanager has it: "firing" while any alert is, else "resolved"."""
+        return "firing" if any(a.state is AlertState.FIRING for a in self.alerts) else "resolved"
+
+    @property
+    def common_labels(self) -> Labels:
+        return _common([alert.labels for alert in self.alerts])
+
+    @property
+    def common_annotations(self) -> Labels:
+        return _common([alert.annotations for alert in self.alerts])
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRecord:
+    """What became of one notification: a line of the notification log."""
+
+    notification_id: str
+    receiver: str
+    integration: str
+    """Kind of receiver: "webhook", "slack"."""
+    group_key: str
+    status: str
+    """Either "firing" or "resolved"."""
+    alert_names: tuple[str, ...]
+    alert_count: int
+    decided_at_ms: int
+    delivered_at_ms: int | None
+    attempts: int
+    last_error: str = ""
+
+
+def _common(label_sets: list[Labels]) -> Labels:
+    if not label_sets:
+        return Labels()
+    shared = set(label_sets[0].pairs).intersection(*(labels.pairs for labels in label_sets[1:]))
+    return Labels(tuple(sorted(shared)))

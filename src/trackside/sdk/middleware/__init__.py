@@ -1,0 +1,1 @@
+"""Measuring requests at the two interfaces every Python web framework speaks."""

@@ -1,0 +1,1 @@
+"""What `Monitor.watch` understands: one adapter a file."""

@@ -1,0 +1,1 @@
+"""From alerts to notifications: group, deduplicate, decide, hand over."""

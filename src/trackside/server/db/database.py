@@ -1,0 +1,75 @@
+"""One file, one writing thread, many readers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock, local
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Database:
+    """`write` and `read` take a function of a connection, so that SQL never leaves the store modules.
+
+    All writes run on one thread, each in its own transaction: SQLite has a single writer anyway, and a
+    queue in front of it is faster and simpler than retrying on SQLITE_BUSY.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="trackside-db-writer")
+        self._write_connection = self._writer.submit(self._connect).result()
+        self._readers = local()
+        self._open: list[sqlite3.Connection] = []
+        self._open_lock = Lock()
+
+    def create(self, *schemas: str) -> None:
+        """Make the tables that are missing. Not a `write`: executescript() commits by itself."""
+        self._writer.submit(self._write_connection.executescript, "".join(schemas)).result()
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Run `work` in a transaction on the writing thread; an exception rolls it back."""
+        return self._writer.submit(self._in_transaction, work)
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` here and now, on this thread's own read-only connection."""
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._readers.connection = self._connect()
+            connection.execute("PRAGMA query_only = 1")
+            with self._open_lock:
+                self._open.append(connection)
+        return work(connection)
+
+    def close(self) -> None:
+        """Let queued writes finish, then close."""
+        self._writer.submit(self._write_connection.close).result()
+        self._writer.shutdown()
+        with self._open_lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing with NORMAL; a power cut loses the last transactions, and corrupts nothing.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        return connection
+
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._write_connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        return result

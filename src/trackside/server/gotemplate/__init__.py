@@ -1,0 +1,1 @@
+"""The text templates of rule and Alertmanager files (Go's text/template)."""

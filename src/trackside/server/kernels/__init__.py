@@ -1,0 +1,1 @@
+"""Arithmetic on columns: pure functions of numpy arrays."""

@@ -1,0 +1,1 @@
+"""PromQL: text to syntax tree to columns."""

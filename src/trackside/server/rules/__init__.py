@@ -1,0 +1,1 @@
+"""Rules: query on a schedule, turn results into alerts or new series."""

@@ -1,0 +1,46 @@
+"""What every section of the configuration is made of: frozen, typed, and closed to unknown keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from trackside.model.durations import format_duration, parse_duration
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?", re.I)
+_SIZE_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+class Section(BaseModel):
+    """Base of every part of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+
+def _duration_ms(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("expected a duration such as 30s, 5m or 1h30m")
+    if isinstance(value, int):
+        if value == 0:
+            return 0
+        raise ValueError(f"{value} has no unit; expected a duration such as {value}s or {value}m")
+    return parse_duration(value)
+
+
+def _size_bytes(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"not a size: {value!r}; expected a number with a unit, such as 10MB")
+    return int(float(found[1]) * _SIZE_UNITS[(found[2] or "B")[0].lower()])
+
+
+DurationMs = Annotated[int, BeforeValidator(_duration_ms), PlainSerializer(format_duration, return_type=str)]
+"""Milliseconds, written as "5m" in the file. Defaults in a section are plain milliseconds (pydantic does not validate
+defaults)."""
+
+SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
+"""Bytes, written as "10MB" in the file (units are powers of 1024, as in Prometheus)."""

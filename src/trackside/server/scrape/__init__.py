@@ -1,0 +1,1 @@
+"""Pulling samples from targets into the store."""

@@ -1,0 +1,1 @@
+"""Protocols other tools speak to us."""
