@@ -94,13 +94,12 @@ class QueryResult:
 
 def is_marker(values: Float64s) -> Bools:
     """Same shape as `values`: where it is `HOLE` or `STALE`."""
-    bits = values.view(np.uint64)
-    return (bits == STALE_BITS) | (bits == HOLE_BITS)
+    return is_stale(values) | is_hole(values)
 
 
 def is_stale(values: Float64s) -> Bools:
-    return values.view(np.uint64) == STALE_BITS
+    return np.equal(values.view(np.uint64), STALE_BITS)
 
 
 def is_hole(values: Float64s) -> Bools:
-    return values.view(np.uint64) == HOLE_BITS
+    return np.equal(values.view(np.uint64), HOLE_BITS)
