@@ -1,0 +1,31 @@
+"""What the pages and the API may see of the server: the backend, and the latest facts of each subsystem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trackside.model.alerts import NotificationRecord
+from trackside.model.rules import RuleGroupStatus
+from trackside.model.targets import TargetStatus
+from trackside.server.backend import MetricsBackend
+from trackside.server.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Handed to every page; all callables are cheap and safe to call on the event loop."""
+
+    backend: MetricsBackend
+    clock: Clock
+    targets: Callable[[], Sequence[TargetStatus]]
+    """Active targets, in the order of the configuration."""
+    rule_groups: Callable[[], Sequence[RuleGroupStatus]]
+    notifications: Callable[[int], Sequence[NotificationRecord]]
+    """The newest n notifications, newest first."""
+    started_ms: int
+    version: str
+    external_url: str
+    """Where people reach this server, without a trailing slash."""
+    config_text: Callable[[], str]
+    """The configuration in force, secrets replaced by `<secret>`."""
