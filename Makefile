@@ -1,0 +1,66 @@
+# make demo   set up, then start the server, a shop, a worker and traffic; prints one address
+# make test   set up, then run the tests
+# make check  formatting, lint, types, import order
+# make bench  the measured promises, as ratios to the peers
+# make docs   reference pages, checked against the code
+
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+BIN := $(VENV)/bin
+FRONTEND := src/trackside/server/web/static/dist/manifest.json
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs frontend format clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: $(VENV)/.demo $(FRONTEND)
+	$(BIN)/trackside demo $(ARGS)
+
+test: $(VENV)/.dev $(FRONTEND)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.dev $(FRONTEND)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/sdk/request_cost.py $(ARGS)
+	$(BIN)/python benchmarks/promql/engine_speed.py
+	$(BIN)/python benchmarks/scrape/scrape_cost.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python scripts/reference.py $(ARGS)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+frontend: $(FRONTEND)
+
+# The lock file is the stamp of npm's work: only a change of it installs again.
+$(FRONTEND): $(wildcard frontend/src/*) frontend/package.json frontend/package-lock.json frontend/build.mjs
+	@command -v npm >/dev/null || { echo "make: npm is needed to build the pages (Debian: apt install npm; or nodejs.org)"; exit 1; }
+	cd frontend && npm ci --no-audit --no-fund --silent && npm run --silent build
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later is needed and was not found (set PYTHON=/path/to/python)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) frontend/node_modules src/trackside/server/web/static/dist

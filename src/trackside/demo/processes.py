@@ -1,0 +1,102 @@
+"""The demo's processes: started, started again when one dies, and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RESTART_AFTER_S = 1.0
+GRACE_S = 8.0
+
+
+@dataclass(slots=True)
+class Child:
+    name: str
+    arguments: Sequence[str]
+    """After the Python interpreter."""
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    starts: int = 0
+
+
+class Processes:
+    """Children whose output goes to files, and whose unexpected end is told and mended."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._children: list[Child] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self, child: Child) -> None:
+        self._children.append(child)
+        await self._spawn(child)
+        self._tasks.append(asyncio.create_task(self._keep_running(child)))
+
+    async def stop(self) -> None:
+        """Ask each to end, last started first; kill what does not."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        for child in reversed(self._children):
+            if child.process is not None and child.process.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.process.send_signal(signal.SIGTERM)
+        for child in self._children:
+            await _ended(child)
+
+    async def _spawn(self, child: Child) -> None:
+        child.starts += 1
+        with child.log.open("ab") as log:
+            child.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *child.arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **child.environment, "PYTHONUNBUFFERED": "1"},
+                # A session of its own: Ctrl-C reaches this process only, which then ends the others in order.
+                start_new_session=True,
+            )
+
+    async def _keep_running(self, child: Child) -> None:
+        while child.process is not None:
+            code = await child.process.wait()
+            if self._stopping:
+                return
+            self._tell(f"the {child.name} ended ({_ending(code)}); starting it again. Its log: {child.log}")
+            await asyncio.sleep(RESTART_AFTER_S)
+            await self._spawn(child)
+
+
+def free_port(preferred: int) -> int:
+    """`preferred` when nobody listens there, else any free port."""
+    for port in (preferred, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+async def _ended(child: Child) -> None:
+    if child.process is None:
+        return
+    try:
+        await asyncio.wait_for(child.process.wait(), GRACE_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            child.process.kill()
+        await child.process.wait()
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
