@@ -65,3 +65,33 @@ class QueryTimeoutError(QueryError):
 
 class LimitError(TracksideError):
     """Input past a limit (series, label length, body size): refused, counted, and named."""
+
+
+class TemplateError(TracksideError):
+    """A notification or rule template that does not parse or cannot be rendered; says where and why."""
+
+    def __init__(self, reason: str, *, name: str, line: int, column: int) -> None:
+        super().__init__(f"template {name}:{line}:{column}: {reason}")
+        self.reason = reason
+        self.name = name
+        self.line = line
+        self.column = column
+
+
+class DeliveryError(TracksideError):
+    """A receiver did not take a notification."""
+
+    def __init__(
+        self, reason: str, *, retry: bool, retry_after_s: float | None = None, maybe_sent: bool = False
+    ) -> None:
+        """`retry`: trying again may help. `retry_after_s`: how long the receiver asked us to wait. `maybe_sent`: the
+        receiver may have taken it all the same (a time-out after the request was written)."""
+        super().__init__(reason)
+        self.reason = reason
+        self.retry = retry
+        self.retry_after_s = retry_after_s
+        self.maybe_sent = maybe_sent
+
+
+class StorageError(TracksideError):
+    """Stored data that cannot be read; the text names the block or the row."""

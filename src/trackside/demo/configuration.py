@@ -64,7 +64,7 @@ groups:
         labels:
           severity: warning
         annotations:
-          summary: '{{ $labels.job }}: half of the requests to {{ $labels.path }} take over {{ $value | humanizeDuration }}'
+          summary: '{{ $labels.job }}: half of the requests to {{ $labels.path }} take {{ $value | humanizeDuration }}'
 
   - name: targets
     rules:

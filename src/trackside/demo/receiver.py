@@ -19,7 +19,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv
 <meta name="viewport" content="width=device-width"><title>Notifications received</title>
 <style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui;max-width:46rem;margin:2rem auto;padding:0 1rem}}
 li{{margin:.5rem 0}}time{{opacity:.7}}</style>
-<h1>Notifications received</h1><p>This page stands for your chat: the demo's alerts arrive here by webhook.</p><ul>{}</ul>"""
+<h1>Notifications received</h1>
+<p>This page stands for your chat: the demo's alerts arrive here by webhook.</p><ul>{}</ul>"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ class MetricType(Enum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    GAUGE_HISTOGRAM = "gaugehistogram"
     SUMMARY = "summary"
     INFO = "info"
     STATESET = "stateset"

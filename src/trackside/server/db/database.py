@@ -45,6 +45,10 @@ class Database:
                 self._open.append(connection)
         return work(connection)
 
+    def reclaim(self, pages: int) -> Future[int]:
+        """Give up to `pages` unused pages back to the file system; how many are left unused."""
+        return self._writer.submit(self._reclaim, pages)
+
     def close(self) -> None:
         """Let queued writes finish, then close."""
         self._writer.submit(self._write_connection.close).result()
@@ -57,10 +61,14 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA busy_timeout = 5000")
+        # Has effect only on a file without tables, and only before the journal mode writes the first page.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         # A killed process loses nothing with NORMAL; a power cut loses the last transactions, and corrupts nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA busy_timeout = 5000")
+        # A burst of writes must not leave a log of its own size behind.
+        connection.execute("PRAGMA journal_size_limit = 16777216")
         return connection
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -68,8 +76,16 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(connection)
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            # SQLite has rolled back by itself after some errors (a full disk), and refuses to do it twice.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
         return result
+
+    def _reclaim(self, pages: int) -> int:
+        connection = self._write_connection
+        connection.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+        (left,) = connection.execute("PRAGMA freelist_count").fetchone()
+        return int(left)

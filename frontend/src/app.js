@@ -1,0 +1,22 @@
+// Everything a page does beyond what its HTML already does by itself.
+import "./app.css";
+import { drawCharts } from "./charts.js";
+import { localise } from "./times.js";
+import { startLive } from "./live.js";
+import { startKeys } from "./keys.js";
+import { startCompletion } from "./completion.js";
+import { startSmallThings } from "./small.js";
+
+document.documentElement.classList.add("scripted");
+
+// After the first load and after each refresh alike: all of these may be called again on the same page.
+function settle() {
+  localise(document);
+  drawCharts(document);
+}
+
+settle();
+startLive(settle);
+startKeys();
+startCompletion();
+startSmallThings();

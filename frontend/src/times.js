@@ -1,0 +1,25 @@
+// The server writes UTC; people read their own time, and find UTC when they point at it.
+const STYLES = {
+  time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  minute: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  full: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  day: { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+};
+const formats = Object.fromEntries(
+  Object.entries(STYLES).map(([name, style]) => [name, new Intl.DateTimeFormat(undefined, style)]),
+);
+const DAY_MS = 86_400_000;
+
+export function localise(root) {
+  const now = Date.now();
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(element.dateTime);
+    // "since 14:02" three days later would be a lie by omission.
+    const old = element.dataset.style === "minute" && Math.abs(now - moment.getTime()) > DAY_MS * 0.9;
+    element.textContent = text(moment, old ? "day" : element.dataset.style);
+  }
+}
+
+export function text(moment, style) {
+  return (formats[style] ?? formats.time).format(moment);
+}

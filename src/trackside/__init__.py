@@ -1,0 +1,21 @@
+"""Monitoring for Python services: `Monitor` is what an application imports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trackside.sdk.monitor import Monitor
+
+__version__ = "0.1.0"
+__all__ = ["Monitor", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    # On first use, not on import: the command line and the server are parts of this package too, and need no SDK.
+    if name == "Monitor":
+        from trackside.sdk.monitor import Monitor  # noqa: PLC0415 - laziness is the point
+
+        globals()["Monitor"] = Monitor
+        return Monitor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

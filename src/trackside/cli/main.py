@@ -1,0 +1,77 @@
+"""`trackside`: the group of commands. Each is loaded when it is called, so that --help costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from trackside import __version__
+from trackside.exceptions import TracksideError
+
+COULD_NOT_RUN = 2
+
+_COMMANDS = {
+    "check": "Read configuration and rule files and say what is wrong with them.",
+    "demo": "Start a shop with a worker, traffic and an outage, watched by a server.",
+    "query": "Ask a server for the value of a PromQL expression.",
+    "serve": "Run the server: scraping, storage, rules, notifications and pages.",
+}
+
+
+class Commands(click.Group):
+    """Commands by the name of their module."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        try:
+            module = importlib.import_module(f"trackside.cli.{cmd_name}")
+        except ModuleNotFoundError as error:
+            extra = "demo" if cmd_name == "demo" else "server"
+            raise click.ClickException(
+                f"`trackside {cmd_name}` needs the package {error.name!r}: pip install 'trackside[{extra}]'"
+            ) from error
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="trackside")
+def cli() -> None:
+    """Monitoring for Python services: metrics, alerts and pages, in one process.
+
+    \b
+    Examples:
+      trackside demo                              see it work, with nothing else installed
+      trackside serve --config trackside.yml      run the server
+      trackside query 'sum(rate(http_requests_total[5m]))'
+    """
+
+
+def main() -> None:
+    """Exit code 0, 1 (found a problem) or 2 (could not run)."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(COULD_NOT_RUN)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except TracksideError as error:
+        click.echo(f"trackside: {error}", err=True)
+        sys.exit(COULD_NOT_RUN)
+
+
+if __name__ == "__main__":
+    main()

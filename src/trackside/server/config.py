@@ -1,0 +1,107 @@
+"""The configuration file as a whole: read once, checked to the last key, and handed out in parts."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import Field
+
+from trackside.exceptions import ConfigError
+from trackside.server.alerting.config import RouteConfig
+from trackside.server.receivers.config import ReceiverConfig
+from trackside.server.rules.config import RuleGroupConfig, load_rule_file
+from trackside.server.schema import Section
+from trackside.server.scrape.config import GlobalConfig, ScrapeConfig
+from trackside.server.tsdb.config import StorageConfig
+from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
+
+
+class RootConfig(Section):
+    """The keys of trackside.yml. `global`, `scrape_configs` and `rule_files` are Prometheus', `route` and `receivers`
+    Alertmanager's; the rest is ours."""
+
+    global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
+    scrape_configs: tuple[ScrapeConfig, ...] = ()
+    rule_files: tuple[str, ...] = ()
+    route: RouteConfig | None = None
+    receivers: tuple[ReceiverConfig, ...] = ()
+    storage: StorageConfig = Field(default_factory=StorageConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The file and what it refers to, all of it valid."""
+
+    file: Path | None
+    text: str
+    root: RootConfig = field(default_factory=RootConfig)
+    rule_groups: tuple[RuleGroupConfig, ...] = ()
+
+
+def load_config(file: Path | None) -> ServerConfig:
+    """Read the file and its rule files. Without a file: a server that scrapes itself and keeps what it is sent.
+
+    Raises:
+        ConfigError: with a line for each mistake: file, line, key, what was expected.
+    """
+    if file is None:
+        return ServerConfig(None, "")
+    text = read_file(file)
+    document = parse_yaml(text, str(file))
+    root = section_of(document, RootConfig)
+    _check_references(document, root)
+    groups = tuple(group for path in _rule_files(document, root, file) for group in load_rule_file(path))
+    return ServerConfig(file, text, root, groups)
+
+
+def read_file(file: Path) -> str:
+    """
+    Raises:
+        ConfigError: it cannot be read, or is not text.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 text: byte {error.start} cannot be decoded") from error
+
+
+def _check_references(document: YamlDocument, root: RootConfig) -> None:
+    """What no section can see alone: names that must be unique, or must exist."""
+    jobs: set[str] = set()
+    for index, job in enumerate(root.scrape_configs):
+        if job.job_name in jobs:
+            raise document.error(("scrape_configs", index, "job_name"), f"a job named {job.job_name!r} exists already")
+        jobs.add(job.job_name)
+    names: set[str] = set()
+    for index, receiver in enumerate(root.receivers):
+        if receiver.name in names:
+            raise document.error(("receivers", index, "name"), f"a receiver named {receiver.name!r} exists already")
+        names.add(receiver.name)
+    if root.route is not None:
+        _check_route(document, root.route, names, ("route",))
+
+
+def _check_route(document: YamlDocument, route: RouteConfig, names: set[str], path: tuple[str | int, ...]) -> None:
+    if not route.receiver and len(path) == 1:
+        raise document.error(path, "the first route must name a receiver")
+    if route.receiver and route.receiver not in names:
+        known = ", ".join(sorted(names)) or "none"
+        raise document.error((*path, "receiver"), f"no receiver is named {route.receiver!r}; there are: {known}")
+    for index, child in enumerate(route.routes):
+        _check_route(document, child, names, (*path, "routes", index))
+
+
+def _rule_files(document: YamlDocument, root: RootConfig, file: Path) -> list[Path]:
+    """The files that the patterns name, relative to the configuration; each once."""
+    found: dict[Path, None] = {}
+    for index, pattern in enumerate(root.rule_files):
+        paths = sorted(glob.glob(str(file.parent / pattern)))  # noqa: PTH207 - a pattern may be absolute
+        # As in Prometheus, a pattern may match nothing; a plain name that is not there is a mistake.
+        if not paths and not glob.has_magic(pattern):
+            raise document.error(("rule_files", index), f"no such file: {pattern}")
+        found |= dict.fromkeys(Path(path) for path in paths)
+    return list(found)

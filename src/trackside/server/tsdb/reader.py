@@ -1,0 +1,102 @@
+"""Reads blocks through a bounded cache of decoded pages."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+from trackside.exceptions import StorageError
+from trackside.server.db.database import Database
+from trackside.server.tsdb import blocks
+from trackside.server.tsdb.codec import Header, Page, decode_header, decode_page
+
+Key = tuple[int, int]
+"""Block id, and number of the page; 0 is the header."""
+
+
+class BlockGoneError(Exception):
+    """The block was merged into another, or dropped, since the query began."""
+
+
+class PageCache:
+    """The pages that were used last, up to so many bytes of them."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._entries: OrderedDict[Key, Header | Page] = OrderedDict()
+        self._lock = Lock()
+        self.nbytes = 0
+
+    def get(self, key: Key) -> Header | Page | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+            return found
+
+    def put(self, key: Key, entry: Header | Page) -> None:
+        with self._lock:
+            old = self._entries.pop(key, None)
+            self._entries[key] = entry
+            self.nbytes += entry.nbytes - (0 if old is None else old.nbytes)
+            while self.nbytes > self._limit_bytes:
+                _, dropped = self._entries.popitem(last=False)
+                self.nbytes -= dropped.nbytes
+
+    def drop_block(self, block_id: int) -> None:
+        with self._lock:
+            for key in [key for key in self._entries if key[0] == block_id]:
+                self.nbytes -= self._entries.pop(key).nbytes
+
+
+class BlockReader:
+    """
+    Each method raises `StorageError` for damaged data, with the block's id, and `BlockGoneError`.
+    """
+
+    def __init__(self, db: Database, cache: PageCache, exists: Callable[[int], bool]) -> None:
+        """`exists`: whether the store still has that block."""
+        self._db = db
+        self._cache = cache
+        self._exists = exists
+
+    def header(self, block_id: int) -> Header:
+        found = self._cache.get((block_id, 0))
+        if not isinstance(found, Header):
+            (data,) = self._read(block_id, (0,))
+            found = self._decoded(block_id, "header", lambda: decode_header(data))
+            self._cache.put((block_id, 0), found)
+        return found
+
+    def pages(self, block_id: int, numbers: Sequence[int]) -> list[Page]:
+        """`numbers` count from 1."""
+        found = {number: self._cache.get((block_id, number)) for number in numbers}
+        missing = [number for number, page in found.items() if page is None]
+        for number, data in zip(missing, self._read(block_id, missing) if missing else (), strict=True):
+            page = self._decoded(block_id, f"page {number}", lambda data=data: decode_page(data))
+            found[number] = page
+            self._cache.put((block_id, number), page)
+        return [page for number in numbers if isinstance(page := found[number], Page)]
+
+    def _read(self, block_id: int, numbers: Sequence[int]) -> list[bytes]:
+        def work(connection: sqlite3.Connection) -> list[bytes | None]:
+            return blocks.pages(connection, block_id, numbers)
+
+        try:
+            data = self._db.read(work)
+        except sqlite3.Error as error:
+            raise StorageError(f"block {block_id} cannot be read: {error}") from error
+        there = [each for each in data if isinstance(each, bytes)]
+        if len(there) < len(data):
+            if not self._exists(block_id):
+                raise BlockGoneError(block_id)
+            raise StorageError(f"block {block_id}: a page is missing")
+        return there
+
+    def _decoded[T](self, block_id: int, what: str, decode: Callable[[], T]) -> T:
+        try:
+            return decode()
+        except StorageError as error:
+            raise StorageError(f"block {block_id}, {what}: {error}") from error

@@ -1,0 +1,168 @@
+"""A chart as the page carries it: the numbers for uPlot, and the same picture in SVG for before it runs, or without."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from trackside.model.labels import Labels
+from trackside.server.series import Float64s, Matrix
+from trackside.server.web.figures import FORMATS
+
+HUES = 8
+"""Colours of the palette; past them lines repeat the colours, dashed."""
+
+_WIDTH, _HEIGHT = 600, 160
+# The SVG is a preview: a hundred points a line look the same at its size and halve what a first page weighs.
+_PREVIEW_POINTS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    name: str
+    values: tuple[float | None, ...]
+    """One per step; None where there is no sample, or none that can be drawn."""
+    title: str = ""
+    """The labels in full, when `name` is shorter."""
+
+    @property
+    def last(self) -> float | None:
+        return next((value for value in reversed(self.values) if value is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    chart_id: str
+    title: str
+    unit: str
+    """A key of `FORMATS`."""
+    start_ms: int
+    end_ms: int
+    step_ms: int
+    lines: tuple[Line, ...]
+    href: str = ""
+    hidden: int = 0
+    """Lines left out."""
+    error: str = ""
+    stretched: bool = False
+    """Whether the y axis fits the values, instead of starting at zero."""
+
+    @property
+    def points(self) -> int:
+        return (self.end_ms - self.start_ms) // self.step_ms + 1
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(line.last is not None for line in self.lines)
+
+    def text(self, value: float | None) -> str:
+        return FORMATS[self.unit](value)
+
+    def data(self) -> Markup:
+        """JSON that is safe inside a script element."""
+        document = {
+            "start": self.start_ms // 1000,
+            "step": self.step_ms / 1000,
+            "points": self.points,
+            "unit": self.unit,
+            "stretched": self.stretched,
+            "title": self.title,
+            "lines": [{"name": line.name, "values": line.values} for line in self.lines],
+        }
+        text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+        return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
+
+    def svg(self) -> Markup:
+        """Decorative: the figure's legend says the same in words."""
+        low, high = self.bounds()
+        paths = [
+            Markup('<path class="line hue{} dash{}" d="{}"/>').format(i % HUES, i // HUES, path)
+            for i, line in enumerate(self.lines)
+            if (path := _path(line.values, low, high))
+        ]
+        marks = [
+            Markup('<path class="grid" d="M0 {0}H{1}"/>').format(round(_HEIGHT * share), _WIDTH)
+            for share in (0.25, 0.5, 0.75, 1)
+        ]
+        return Markup(
+            '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true" focusable="false">{}{}</svg>'
+        ).format(_WIDTH, _HEIGHT, Markup("").join(marks), Markup("").join(paths))
+
+    def bounds(self) -> tuple[float, float]:
+        drawn = [value for line in self.lines for value in line.values if value is not None]
+        if not drawn:
+            return 0.0, 1.0
+        low = min(drawn) if self.stretched else min(0.0, *drawn, 0.0)
+        high = max(drawn)
+        return (low, high) if high > low else (low - 0.5 if self.stretched else low, low + 1)
+
+    @property
+    def top_text(self) -> str:
+        return self.text(self.bounds()[1])
+
+
+def lines_of(matrix: Matrix, names: Sequence[str] = (), *, limit: int) -> tuple[tuple[Line, ...], int]:
+    """The `limit` lines that are highest on average, highest first, and how many were left out.
+
+    A line is named by the values of `names`, or by its whole label set.
+    """
+    if len(matrix.labels) == 0:
+        return (), 0
+    present = matrix.present & np.isfinite(matrix.values)
+    sums = np.where(present, matrix.values, 0.0).sum(axis=1)
+    counts = present.sum(axis=1)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
+    order = np.argsort(-means, kind="stable")[:limit]
+    lines = tuple(
+        Line(line_name(matrix.labels[i], names), _drawn(matrix.values[i], present[i]), str(matrix.labels[i]))
+        for i in order.tolist()
+    )
+    return lines, len(matrix.labels) - len(lines)
+
+
+def line_name(labels: Labels, names: Sequence[str]) -> str:
+    if not names:
+        return str(labels) or "{}"
+    return " ".join(value for name in names if (value := labels.get(name))) or "all"
+
+
+def onto_grid(matrix: Matrix, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
+    """`matrix` on every step of the period: some backends leave steps out at which nothing is present."""
+    steps_ms = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+    if np.array_equal(matrix.steps_ms, steps_ms):
+        return matrix
+    at = np.searchsorted(steps_ms, matrix.steps_ms)
+    known = (at < len(steps_ms)) & (steps_ms[np.minimum(at, len(steps_ms) - 1)] == matrix.steps_ms)
+    shape = (len(matrix.labels), len(steps_ms))
+    values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    values[:, at[known]] = matrix.values[:, known]
+    present[:, at[known]] = matrix.present[:, known]
+    return Matrix(matrix.labels, steps_ms, values, present)
+
+
+def _drawn(values: Float64s, present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[float | None, ...]:
+    # Four digits are a tenth of a pixel; more would double the page for nothing.
+    return tuple(
+        float(f"{value:.4g}") if there else None for value, there in zip(values.tolist(), present.tolist(), strict=True)
+    )
+
+
+def _path(values: Sequence[float | None], low: float, high: float) -> str:
+    stride = max(1, math.ceil(len(values) / _PREVIEW_POINTS))
+    step_x = _WIDTH / max(1, len(values) - 1)
+    parts: list[str] = []
+    pen_down = False
+    for i in range(0, len(values), stride):
+        value = values[i]
+        if value is None:
+            pen_down = False
+            continue
+        y = (_HEIGHT - 2) * (1 - (value - low) / (high - low)) + 1
+        parts.append(f"{'L' if pen_down else 'M'}{i * step_x:.0f} {y:.0f}")
+        pen_down = True
+    return "".join(parts)

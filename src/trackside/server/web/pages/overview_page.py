@@ -1,0 +1,189 @@
+"""The overview: is anything wrong, with what, since when; then the services, and one of them in detail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trackside.model.alerts import AlertState
+from trackside.server.web import render
+from trackside.server.web.ask import Answer, Question, ask_all
+from trackside.server.web.chart import Chart, Line, lines_of, onto_grid
+from trackside.server.web.console import Console
+from trackside.server.web.period import Period
+from trackside.server.web.red import Names, Red, find_names
+from trackside.server.web.services import (
+    COLUMNS,
+    QUANTILES,
+    RouteRow,
+    ServiceRow,
+    figure_questions,
+    route_rows,
+    service_questions,
+    service_rows,
+)
+from trackside.server.web.verdict import Finding, Level, alert_finding, alerts_in, rule_findings, worst_first
+
+ROUTES_IN_A_CHART = 6
+ROUTES_IN_THE_TABLE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One service in charts and by route."""
+
+    service: ServiceRow
+    charts: tuple[Chart, ...]
+    routes: tuple[RouteRow, ...]
+    hidden_routes: int
+    failure: str
+    """Why the table has no numbers, when a query failed."""
+
+
+async def show(console: Console, request: Request) -> Response:
+    period = render.period_for(request, console)
+    backend, clock = console.backend, console.clock
+    names = await find_names(backend, period)
+    red = Red(names, period.window)
+    answers = await ask_all(backend, clock, period, service_questions(red))
+    rows = service_rows(console.targets(), answers, names, period, red)
+    selected = _selected(rows, request.query_params.get("service", ""))
+    detail = await _detail(console, period, selected) if selected else None
+    findings = _findings(console, rows)
+    facts = {
+        "findings": findings,
+        "rows": rows,
+        "calm": _calm_line(rows),
+        "selected": selected.name if selected else "",
+        "detail": detail,
+        "firing_alerts": alerts_in(console.rule_groups(), AlertState.FIRING),
+        "pending_alerts": alerts_in(console.rule_groups(), AlertState.PENDING),
+        "columns": COLUMNS,
+        "failure": next((answer.reason for answer in answers.values() if answer.error), ""),
+        "service_links": {row.name: period.link("/", service=row.name) for row in rows},
+        "targets_link": period.link("/targets"),
+    }
+    level = findings[0].level if findings else Level.OK
+    title = _title(findings)
+    params = {"service": selected.name if selected else ""}
+    page = render.Page("overview.html", "overview", title, level, facts, params)
+    return render.respond(request, console, period, page)
+
+
+def _findings(console: Console, rows: Sequence[ServiceRow]) -> list[Finding]:
+    groups = console.rule_groups()
+    alerts = [alert_finding(alert) for alert in alerts_in(groups, AlertState.FIRING)]
+    of_services = [finding for row in rows for finding in row.findings]
+    return worst_first([*of_services, *alerts, *rule_findings(groups)])
+
+
+def _title(findings: Sequence[Finding]) -> str:
+    return f"{findings[0].subject} {findings[0].predicate}".strip() if findings else "All is well"
+
+
+def _calm_line(rows: Sequence[ServiceRow]) -> str:
+    total = sum(row.total for row in rows)
+    services = "The service answers" if len(rows) == 1 else f"All {len(rows)} services answer"
+    return f"{services}, on {total} target{'s' if total != 1 else ''}; nothing is firing." if total else ""
+
+
+def _selected(rows: Sequence[ServiceRow], wanted: str) -> ServiceRow | None:
+    by_name = {row.name: row for row in rows}
+    with_traffic = [row for row in rows if row.figures.rate is not None]
+    return by_name.get(wanted) or next(iter([*with_traffic, *rows]), None)
+
+
+async def _detail(console: Console, period: Period, service: ServiceRow) -> Detail:
+    names = await find_names(console.backend, period, service.name)
+    red = Red(names, period.window, service.name)
+    table = figure_questions(red, names.by, names.in_flight_by)
+    charts = _chart_questions(red)
+    of_table, of_charts = await asyncio.gather(
+        ask_all(console.backend, console.clock, period, table),
+        ask_all(console.backend, console.clock, period, charts),
+    )
+    routes, hidden_routes = route_rows(of_table, red, period, ROUTES_IN_THE_TABLE)
+    return Detail(
+        service,
+        _charts(of_charts, names, period),
+        routes,
+        hidden_routes,
+        next((answer.reason for answer in of_table.values() if answer.error), ""),
+    )
+
+
+def _chart_questions(red: Red) -> dict[str, Question]:
+    names = red.names
+    exprs = {}
+    if names.requests:
+        exprs["rate"] = red.rate(*names.by)
+    if names.requests and names.statuses:
+        exprs["errors"] = red.errors(*names.by)
+    if names.durations:
+        exprs.update({name: red.quantile(q) for name, q in QUANTILES})
+    if names.in_flight:
+        exprs["in_flight"] = red.in_flight(*names.in_flight_by)
+    return {name: Question(expr, is_range=True) for name, expr in exprs.items()}
+
+
+def _charts(answers: Mapping[str, Answer], names: Names, period: Period) -> tuple[Chart, ...]:
+    charts = []
+    if "rate" in answers:
+        charts.append(_by_route("rate", "Requests", "rate", answers["rate"], names.by, period))
+    if "errors" in answers:
+        charts.append(_by_route("errors", "Server errors", "share", answers["errors"], names.by, period))
+    if "p50" in answers:
+        charts.append(_quantiles([(name, answers[name]) for name, _ in QUANTILES], period))
+    if "in_flight" in answers:
+        charts.append(_by_route("in-flight", "In flight", "amount", answers["in_flight"], names.in_flight_by, period))
+    return tuple(charts)
+
+
+def _by_route(chart_id: str, title: str, unit: str, answer: Answer, by: Sequence[str], period: Period) -> Chart:
+    lines, hidden = _lines(answer, by, period)
+    return Chart(
+        chart_id,
+        title,
+        unit,
+        period.start_ms,
+        period.end_ms,
+        period.step_ms,
+        lines,
+        period.explore(answer.question.expr),
+        hidden,
+        answer.reason,
+    )
+
+
+def _quantiles(answers: Sequence[tuple[str, Answer]], period: Period) -> Chart:
+    lines = []
+    for name, answer in reversed(answers):
+        found, _ = _lines(answer, (), period)
+        lines += [Line(name, line.values) for line in found[:1]]
+    last = answers[-1][1]
+    expr = " or ".join(
+        f'label_replace({answer.question.expr}, "quantile", "{name}", "", "")' for name, answer in reversed(answers)
+    )
+    return Chart(
+        "duration",
+        "Duration",
+        "seconds",
+        period.start_ms,
+        period.end_ms,
+        period.step_ms,
+        tuple(lines),
+        period.explore(expr),
+        0,
+        last.reason,
+    )
+
+
+def _lines(answer: Answer, by: Sequence[str], period: Period) -> tuple[tuple[Line, ...], int]:
+    if answer.matrix is None:
+        return (), 0
+    grid = onto_grid(answer.matrix, period.start_ms, period.end_ms, period.step_ms)
+    return lines_of(grid, by, limit=ROUTES_IN_A_CHART)
