@@ -6,7 +6,6 @@ import { goTo } from "./live.js";
 
 const HUES = 8;
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
-const sync = uPlot.sync("page");
 const alive = new Map(); // figure → { plot, key, hidden: Set of line names, document }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -21,13 +20,13 @@ export function drawCharts(root) {
   }
   for (const figure of root.querySelectorAll("figure.chart")) {
     const source = figure.querySelector("script.chart-data");
-    if (source) draw(figure, JSON.parse(source.textContent));
+    if (source && figure.querySelector("[data-plot]")) draw(figure, JSON.parse(source.textContent));
   }
 }
 
 function draw(figure, chart) {
   const place = figure.querySelector("[data-plot]");
-  const key = JSON.stringify([chart.unit, chart.stretched, chart.lines.map((line) => line.name)]);
+  const key = JSON.stringify([chart.unit, chart.stretched, chart.lines.map((line) => [line.name, line.hue])]);
   const known = alive.get(figure);
   if (known && known.key === key && place.contains(known.plot.root)) {
     known.chart = chart;
@@ -44,7 +43,6 @@ function draw(figure, chart) {
   const state = { plot, key, hidden, chart };
   state.observer = new ResizeObserver(() => plot.setSize(size(place)));
   state.observer.observe(place);
-  sync.sub(plot);
   alive.set(figure, state);
   figure.addEventListener("click", onLegend);
   plot.over.addEventListener("dblclick", () => history.length > 1 && isZoomed() && history.back());
@@ -55,7 +53,6 @@ function draw(figure, chart) {
 function destroy(figure, keep = false) {
   const state = alive.get(figure);
   state.observer.disconnect();
-  sync.unsub(state.plot);
   state.plot.destroy();
   if (!keep) alive.delete(figure);
   else state.key = "";
@@ -82,7 +79,8 @@ function options(figure, place, chart) {
     legend: { show: false },
     padding: [8, 6, 0, 0],
     cursor: {
-      sync: { key: sync.key, setSeries: false },
+      // The crosshair is shared by all charts of the page, a selection is not.
+      sync: { key: "page", setSeries: false, filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
       drag: { x: true, y: false, setScale: false },
       points: { size: 6, width: 2 },
       focus: { prox: 24 },
@@ -97,7 +95,7 @@ function options(figure, place, chart) {
       { ...axis, grid: { show: false }, space: 70, size: 24, gap: 4, values: (plot, splits) => timeTexts(plot, splits) },
       { ...axis, space: 34, size: 56, gap: 6, values: (_, splits) => axisTexts(chart.unit, splits) },
     ],
-    series: [{}, ...chart.lines.map((line, i) => lineStyle(colour, line, i))],
+    series: [{}, ...chart.lines.map((line) => lineStyle(colour, line))],
     hooks: {
       setCursor: [(plot) => showValues(figure, plot, chartOf(figure, chart))],
       setSelect: [(plot) => zoom(plot)],
@@ -120,12 +118,12 @@ function yRange(chart, low, high) {
   return [floor < 0 ? floor * 1.06 : floor, top + (top - floor) * 0.06];
 }
 
-function lineStyle(colour, line, i) {
+function lineStyle(colour, line) {
   return {
     label: line.name,
-    stroke: colour(`--hue${i % HUES}`),
+    stroke: colour(`--hue${line.hue % HUES}`),
     width: 1.6,
-    dash: DASHES[Math.floor(i / HUES) % DASHES.length],
+    dash: DASHES[Math.floor(line.hue / HUES) % DASHES.length],
     points: { show: (plot, series, from, to) => to - from < 3, size: 5 },
     spanGaps: false,
   };
@@ -192,11 +190,11 @@ function focusLegend(figure, i) {
 
 // A click hides a line, a click with a modifier shows it alone.
 function onLegend(event) {
-  const button = event.target.closest("[data-line] button");
+  const button = event.target.closest("[data-line] button[aria-pressed]");
   const figure = event.currentTarget;
   const state = alive.get(figure);
   if (!button || !state) return;
-  const name = state.chart.lines[Number(button.parentElement.dataset.line)].name;
+  const name = state.chart.lines[Number(button.closest("[data-line]").dataset.line)].name;
   if (event.metaKey || event.ctrlKey || event.shiftKey) {
     const others = state.chart.lines.map((line) => line.name).filter((other) => other !== name);
     state.hidden = state.hidden.size === others.length && !state.hidden.has(name) ? new Set() : new Set(others);

@@ -28,13 +28,12 @@ function beforeNodeMorphed(old, fresh) {
 }
 
 function beforeAttributeUpdated(name, node) {
-  return !((name === "open" && node.tagName === "DETAILS") || (name === "aria-pressed" && node.closest(".legend")));
+  return !((name === "open" && node.tagName === "DETAILS") || (name === "aria-pressed" && node.closest("[data-line]")));
 }
 
 export function startLive(settle) {
   const app = document.getElementById("app");
   if (!app) return;
-  document.body.setAttribute("hx-ext", "morph");
   document.addEventListener("htmx:afterSwap", () => {
     document.getElementById("app").classList.toggle("stale", false);
     failedSince = 0;

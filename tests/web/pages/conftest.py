@@ -121,7 +121,7 @@ class FakeBackend:
             return [(Labels.of(__name__="many", i=str(i)), self._wave(steps_ms, i + 1.0, i)) for i in range(640)]
         if expr.startswith("nothing"):
             return []
-        if "(method, path)" in expr or "by (job)" not in expr:
+        if "(method, path)" in expr or "by (job" not in expr:
             if "quantile(" in expr and "(le)" in expr:
                 return [(Labels.of(), self._wave(steps_ms, 0.04 * self._spread(expr), 1))]
             return [
@@ -142,7 +142,7 @@ class FakeBackend:
         if "quantile(" in expr:
             return self._wave(steps_ms, route[4] * self._spread(expr), seed)
         if "in_progress" in expr:
-            return np.round(self._wave(steps_ms, max(1.0, route[2] * route[4] * 2), seed, 0.6))
+            return np.round(self._wave(steps_ms, route[2] * route[4] * 7, seed, 0.1))
         return self._wave(steps_ms, route[2], seed)
 
     def _spread(self, expr: str) -> float:

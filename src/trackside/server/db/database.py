@@ -26,6 +26,7 @@ class Database:
         self._readers = local()
         self._open: list[sqlite3.Connection] = []
         self._open_lock = Lock()
+        self._closed = False
 
     def create(self, *schemas: str) -> None:
         """Make the tables that are missing. Not a `write`: executescript() commits by itself."""
@@ -50,8 +51,10 @@ class Database:
         return self._writer.submit(self._reclaim, pages)
 
     def close(self) -> None:
-        """Let queued writes finish, then close."""
-        self._writer.submit(self._write_connection.close).result()
+        """Let queued writes finish, then close. Once is enough, twice does no harm."""
+        if not self._closed:
+            self._closed = True
+            self._writer.submit(self._write_connection.close).result()
         self._writer.shutdown()
         with self._open_lock:
             for connection in self._open:
@@ -86,6 +89,7 @@ class Database:
 
     def _reclaim(self, pages: int) -> int:
         connection = self._write_connection
-        connection.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+        # execute() would take one step, and one step frees one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
         (left,) = connection.execute("PRAGMA freelist_count").fetchone()
         return int(left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trackside.server.series import Bools, Float64s
 
@@ -77,32 +78,28 @@ def _outside(q: Float64s, result: Float64s) -> Float64s:
     return np.where(np.isnan(q), np.nan, result)
 
 
-def _pick(counts: Float64s, index: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> Float64s:
+def _pick(counts: Float64s, index: NDArray[np.intp]) -> Float64s:
     return np.take_along_axis(counts, index[..., None], axis=-1)[..., 0]
 
 
 def fractions(lower: Float64s, upper: Float64s, bounds: Float64s, counts: Float64s) -> Float64s:
-    """Share of observations between `lower` and `upper`, both (t,); `counts` has shape (t, g, b)."""
-    shape = counts.shape[:-1]
+    """Share of observations between `lower` and `upper`, both (r,); `counts` has shape (r, b)."""
     if not np.isposinf(bounds[-1]):
-        return np.full(shape, np.nan)
-    total = counts[..., -1]
+        return np.full(len(counts), np.nan)
+    total = counts[:, -1]
     share = (_ranks(upper, bounds, counts) - _ranks(lower, bounds, counts)) / total
-    share = np.where((lower >= upper)[:, None], 0.0, share)
-    unknown = (np.isnan(lower) | np.isnan(upper))[:, None] | (total == 0)
-    return np.where(unknown, np.nan, share)
+    share = np.where(lower >= upper, 0.0, share)
+    return np.where(np.isnan(lower) | np.isnan(upper) | (total == 0), np.nan, share)
 
 
 def _ranks(at: Float64s, bounds: Float64s, counts: Float64s) -> Float64s:
-    """Observations below `at` (t,), shape (t, g)."""
-    steps = np.arange(len(at))
+    """Observations below `at`, shape (r,)."""
     index = np.minimum(np.searchsorted(bounds, at, side="right"), len(bounds) - 1)
     lowest = 0.0 if bounds[0] > 0 else -np.inf
     lower = np.where(index > 0, bounds[index - 1], lowest)
-    below = np.where((index > 0)[:, None], counts[steps, :, np.maximum(index - 1, 0)], 0.0)
-    inside = counts[steps, :, index] - below
+    below = np.where(index > 0, _pick(counts, np.maximum(index - 1, 0)), 0.0)
+    inside = _pick(counts, index) - below
     # A bucket without a lower bound has no inside; all its observations count as below any point of it.
     share = np.where(np.isneginf(lower), 1.0, (at - lower) / (bounds[index] - lower))
-    ranks = np.where((lower >= at)[:, None], below, below + inside * share[:, None])
-    ranks = np.where(np.isposinf(at)[:, None], counts[..., -1], ranks)
-    return np.minimum(ranks, counts[..., -1])
+    ranks = np.where(lower >= at, below, below + inside * share)
+    return np.minimum(np.where(np.isposinf(at), counts[:, -1], ranks), counts[:, -1])

@@ -33,7 +33,7 @@ def rates(windows: Windows, *, counter: bool, per_second: bool) -> Float64s:
     if per_second:
         factor = factor / (windows.range_ms / 1000.0)
     change *= factor
-    return windows.finished(change)  # type: ignore[return-value]
+    return windows.finished(change)
 
 
 def _not_below_zero(first: Float64s, change: Float64s, sampled_s: Float64s, to_start_s: Float64s) -> Float64s:
@@ -86,4 +86,4 @@ def instant_rates(windows: Windows, *, counter: bool, per_second: bool) -> Float
     if per_second:
         elapsed_ms = windows.times_at(windows.hi - 1) - windows.times_at(windows.hi - 2)
         change = change / windows.beside_values(elapsed_ms / 1000.0)
-    return windows.finished(change)  # type: ignore[return-value]
+    return windows.finished(change)

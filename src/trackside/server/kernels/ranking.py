@@ -78,7 +78,7 @@ def _by_sorting(windows: Windows, compute: object) -> Float64s:
             inside = inside[:, None, :]
         counts = np.broadcast_to(inside.sum(axis=-1), (rows.stop - rows.start, *shape[1:]))
         result[rows] = compute(np.where(inside, values, np.nan), counts, rows)
-    return windows.finished(result)  # type: ignore[return-value]
+    return windows.finished(result)
 
 
 def largest(values: Float64s, present: Bools, k: Int64s) -> Bools:
@@ -103,4 +103,5 @@ def _below_threshold(keys: Float64s, k: int) -> Bools:
     below = keys < threshold
     equal = keys == threshold
     missing = k - below.sum(axis=-1, keepdims=True)
-    return below | (equal & (np.cumsum(equal, axis=-1) <= missing))
+    chosen: Bools = below | (equal & (np.cumsum(equal, axis=-1) <= missing))
+    return chosen

@@ -14,15 +14,15 @@ Reduction = Callable[[Windows], Float64s]
 
 
 def total(windows: Windows) -> Float64s:
-    return windows.finished(window_sums(windows.values, windows))  # type: ignore[return-value]
+    return windows.finished(window_sums(windows.values, windows))
 
 
 def mean(windows: Windows) -> Float64s:
-    return windows.finished(window_means(windows))  # type: ignore[return-value]
+    return windows.finished(window_means(windows))
 
 
 def count(windows: Windows) -> Float64s:
-    return windows.finished(windows.counts().astype(np.float64))  # type: ignore[return-value]
+    return windows.finished(windows.counts().astype(np.float64))
 
 
 def one(windows: Windows) -> Float64s:
@@ -31,11 +31,11 @@ def one(windows: Windows) -> Float64s:
 
 def lowest(windows: Windows) -> Float64s:
     """NaN counts only where there is nothing else."""
-    return windows.finished(reduce_windows((windows.values,), windows, _fmin)[0])  # type: ignore[return-value]
+    return windows.finished(reduce_windows((windows.values,), windows, _fmin)[0])
 
 
 def highest(windows: Windows) -> Float64s:
-    return windows.finished(reduce_windows((windows.values,), windows, _fmax)[0])  # type: ignore[return-value]
+    return windows.finished(reduce_windows((windows.values,), windows, _fmax)[0])
 
 
 def _fmin(left: Parts, right: Parts) -> Parts:
@@ -47,19 +47,19 @@ def _fmax(left: Parts, right: Parts) -> Parts:
 
 
 def last(windows: Windows) -> Float64s:
-    return windows.finished(windows.at(windows.hi - 1))  # type: ignore[return-value]
+    return windows.finished(windows.at(windows.hi - 1))
 
 
 def first(windows: Windows) -> Float64s:
-    return windows.finished(windows.at(windows.lo))  # type: ignore[return-value]
+    return windows.finished(windows.at(windows.lo))
 
 
 def last_time_s(windows: Windows) -> Float64s:
-    return windows.finished(windows.times_at(windows.hi - 1) / 1000.0)  # type: ignore[return-value]
+    return windows.finished(windows.times_at(windows.hi - 1) / 1000.0)
 
 
 def first_time_s(windows: Windows) -> Float64s:
-    return windows.finished(windows.times_at(windows.lo) / 1000.0)  # type: ignore[return-value]
+    return windows.finished(windows.times_at(windows.lo) / 1000.0)
 
 
 def highest_time_s(windows: Windows) -> Float64s:
@@ -79,7 +79,7 @@ def _time_of(windows: Windows, better: Callable[[Float64s, Float64s], Bools]) ->
     times = windows.times_ms / 1000.0
     if windows.values.ndim == 2:
         times = np.broadcast_to(times[:, None], windows.values.shape)
-    return windows.finished(reduce_windows((windows.values, times), windows, combine)[1])  # type: ignore[return-value]
+    return windows.finished(reduce_windows((windows.values, times), windows, combine)[1])
 
 
 def variance(windows: Windows) -> Float64s:
@@ -89,7 +89,7 @@ def variance(windows: Windows) -> Float64s:
         counts = counts[:, None]
     parts = (counts, windows.values, np.where(np.isfinite(windows.values), 0.0, np.nan))
     counted, _, squares = reduce_windows(parts, windows, _merge_moments)
-    return windows.finished(squares / np.maximum(counted, 1))  # type: ignore[return-value]
+    return windows.finished(squares / np.maximum(counted, 1))
 
 
 def deviation(windows: Windows) -> Float64s:
@@ -118,4 +118,4 @@ def _counted(events: Bools, windows: Windows) -> Float64s:
     before = np.zeros((len(windows.values) + 1, *windows.values.shape[1:]), dtype=np.int64)
     before[1:] = prefix_counts(events)
     inner = np.minimum(windows.lo + 1, windows.hi)
-    return windows.finished((before[windows.hi] - before[inner]).astype(np.float64))  # type: ignore[return-value]
+    return windows.finished((before[windows.hi] - before[inner]).astype(np.float64))

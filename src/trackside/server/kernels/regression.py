@@ -10,14 +10,14 @@ from trackside.server.series import Float64s
 
 def slopes(windows: Windows) -> Float64s:
     """Shape (t, s), per second. Needs windows of two samples."""
-    return windows.finished(_line(windows)[0])  # type: ignore[return-value]
+    return windows.finished(_line(windows)[0])
 
 
 def predictions(windows: Windows, after_s: Float64s, now_ms: Float64s) -> Float64s:
     """Shape (t, s): the line's value `after_s` behind `now_ms`, both (t,)."""
     slope, mean_time_s, mean_value, start_ms = _line(windows)
     at_s = windows.per_step((now_ms - start_ms) / 1000.0 + after_s)
-    return windows.finished(mean_value + slope * (at_s - mean_time_s))  # type: ignore[return-value]
+    return windows.finished(mean_value + slope * (at_s - mean_time_s))
 
 
 def _line(windows: Windows) -> tuple[Float64s, Float64s, Float64s, int]:
@@ -64,4 +64,4 @@ def smoothed(windows: Windows, level_factor: Float64s, trend_factor: Float64s) -
             trend = np.where(going_on, new_trend, trend)
         before = level
         level = np.where(going_on, level_factor * value + (1 - level_factor) * (level + trend), level)
-    return windows.finished(level)  # type: ignore[return-value]
+    return windows.finished(level)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trackside.server.series import Bools, Float64s, Int64s, is_marker
 
+Element = TypeVar("Element", bound=np.generic)
 Parts = tuple[Float64s, ...]
 Combine = Callable[[Parts, Parts], Parts]
 Columns = slice | NDArray[np.intp]
@@ -51,7 +53,7 @@ class Windows:
         """Samples in each window, shape (w,)."""
         return self.hi - self.lo
 
-    def beside_values(self, per_window: NDArray[np.generic]) -> NDArray[np.generic]:
+    def beside_values(self, per_window: NDArray[Element]) -> NDArray[Element]:
         """An array of shape (w,) such that it broadcasts against gathered rows."""
         return per_window[:, None] if self.values.ndim == 2 else per_window
 
@@ -59,7 +61,7 @@ class Windows:
         """An array of shape (t,) such that it broadcasts against gathered rows."""
         return numbers[:, None] if self.values.ndim == 2 else np.repeat(numbers, self.shape[1])
 
-    def finished(self, result: NDArray[np.generic]) -> NDArray[np.generic]:
+    def finished(self, result: NDArray[Element]) -> NDArray[Element]:
         """Gathered rows, or values of shape (w,) or (w, 1), as (t, s)."""
         if self.values.ndim == 2:
             result = result if result.ndim == 2 else result[:, None]
@@ -75,7 +77,7 @@ class Windows:
 
     def present(self, least: int = 1) -> Bools:
         """Shape (t, s): which windows have at least `least` samples."""
-        return self.finished(self.counts() >= least)  # type: ignore[return-value]
+        return self.finished(self.counts() >= least)
 
 
 def batches(times_ms: Int64s, values: Float64s, has_markers: bool, bounds: Bounds) -> Iterator[tuple[Columns, Windows]]:

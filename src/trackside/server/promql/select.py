@@ -120,7 +120,7 @@ def _inside(times_ms: Int64s, bounds: Bounds) -> Bools:
     """Which times lie in any window."""
     window = np.searchsorted(bounds.ends_ms, times_ms, side="left")
     end_ms = bounds.ends_ms[np.minimum(window, len(bounds.ends_ms) - 1)]
-    return times_ms > end_ms - bounds.range_ms  # type: ignore[no-any-return]
+    return times_ms > end_ms - bounds.range_ms
 
 
 def _selected(parts: list[Vector], expr: VectorSelector | RangeExpr, context: Context) -> Vector:

@@ -68,7 +68,7 @@ class Vector:
 
     def pruned(self) -> Vector:
         """Without the series that are nowhere present."""
-        somewhere = self.present.any(axis=0)
+        somewhere: Bools = np.any(self.present, axis=0)
         return self if somewhere.all() else self.columns(somewhere)
 
 

@@ -9,16 +9,16 @@ from urllib.parse import quote_plus, urlsplit
 
 from trackside.model.durations import parse_duration
 from trackside.model.labels import Labels
-from trackside.server.gotemplate.text_functions import TEXT_FUNCTIONS
-from trackside.server.gotemplate.times import GoDuration, GoTime
-from trackside.server.gotemplate.values import GoFunction, Object, StringMap
-from trackside.server.rules.numbers import (
+from trackside.server.gotemplate.humanize import (
     humanize,
     humanize_1024,
     humanize_duration,
     humanize_percentage,
     number,
 )
+from trackside.server.gotemplate.text_functions import TEXT_FUNCTIONS
+from trackside.server.gotemplate.times import GoDuration, GoTime
+from trackside.server.gotemplate.values import GoFunction, Object, StringMap
 
 MAX_QUERIES = 32
 """Different queries that the templates of one rule may ask at one evaluation."""

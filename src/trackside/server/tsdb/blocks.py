@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (
     id INTEGER PRIMARY KEY,
     group_id INTEGER NOT NULL,
+    seniority INTEGER NOT NULL,     -- of two samples of a series at one time, the one in the lower block counts
     start_ms INTEGER NOT NULL,
     end_ms INTEGER NOT NULL,
     row_count INTEGER NOT NULL,
@@ -42,6 +42,8 @@ class Block:
 
     block_id: int
     group_id: int
+    seniority: int
+    """Of two samples of a series at one time, the one in the block with the lower number counts."""
     start_ms: int
     end_ms: int
     rows: int
@@ -81,10 +83,11 @@ def insert(connection: sqlite3.Connection, block: Block, lags_ms: Int64s, encode
     lags = np.empty(len(behind), _LAG)
     lags["place"], lags["lag_ms"] = behind, lags_ms[behind]
     connection.execute(
-        "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             block.block_id,
             block.group_id,
+            block.seniority,
             block.start_ms,
             block.end_ms,
             block.rows,
@@ -117,13 +120,14 @@ def stored(connection: sqlite3.Connection) -> Iterator[tuple[Block, Int64s] | in
             lags = np.frombuffer(row["lags"], _LAG)
             last = np.full(len(bitmap), row["end_ms"], np.int64)
             last[lags["place"]] -= lags["lag_ms"]
-        except (ValueError, IndexError, TypeError, struct.error):
+        except (ValueError, IndexError, TypeError):
             yield row["id"]
             continue
         yield (
             Block(
                 row["id"],
                 row["group_id"],
+                row["seniority"],
                 row["start_ms"],
                 row["end_ms"],
                 row["row_count"],

@@ -54,7 +54,9 @@ def delete(connection: sqlite3.Connection, pair_ids: Sequence[int], refs: Sequen
 
 
 def pairs(connection: sqlite3.Connection) -> dict[int, Pair]:
-    return {row["id"]: (_text(row["name"]), _text(row["value"])) for row in connection.execute("SELECT * FROM label_pair")}
+    return {
+        row["id"]: (_text(row["name"]), _text(row["value"])) for row in connection.execute("SELECT * FROM label_pair")
+    }
 
 
 def series(connection: sqlite3.Connection, pairs_by_id: dict[int, Pair]) -> Iterator[tuple[int, Labels | None]]:

@@ -31,7 +31,7 @@ _SIZE = struct.Struct("<I")
 _INTEGERS, _BITS = 0, 1
 _EXACT = float(1 << 53)
 _DECIMALS = (0, 1, 2, 3, 4, 6)
-_POWERS: Float64s = 10.0 ** np.arange(8)
+_POWERS: Float64s = np.power(10.0, np.arange(8), dtype=np.float64)
 _ODD_SHARE = 16
 _NEGATIVE_ZERO = np.uint64(1 << 63)
 
@@ -68,32 +68,34 @@ class Page:
 
     @property
     def nbytes(self) -> int:
-        return self.numbers.nbytes + self.odd_at.nbytes + self.odd_bits.nbytes + 32 * self.numbers.shape[1]
+        return int(self.numbers.nbytes + self.odd_at.nbytes + self.odd_bits.nbytes + 32 * self.numbers.shape[1])
 
-    def expand(self, start: int, stop: int, columns: Int64s | None) -> Float64s:
-        """Values of rows [start, stop) of `columns` (all if None, increasing): shape (stop - start, len(columns))."""
+    def expand(self, start: int, stop: int, columns: Int64s | None, target: Float64s) -> None:
+        """Write the values of rows [start, stop) of `columns` (all if None, increasing) to `target`.
+
+        `target` has shape (stop - start, len(columns)).
+        """
         numbers = self.numbers[start:stop] if columns is None else self.numbers[start:stop, columns]
         if self.base is None:
-            values = np.array(numbers, np.float64)
+            target[:] = numbers
         else:
-            values = np.add(numbers, self.base if columns is None else self.base[columns], dtype=np.float64)
+            np.add(numbers, self.base if columns is None else self.base[columns], out=target, dtype=np.float64)
         if self.divisor is not None:
-            values /= self.divisor if columns is None else self.divisor[columns]
+            target /= self.divisor if columns is None else self.divisor[columns]
         if len(self.odd_at):
-            self._restore(values, start, columns)
-        return values
+            self._restore(target, start, columns)
 
-    def _restore(self, values: Float64s, start: int, columns: Int64s | None) -> None:
+    def _restore(self, target: Float64s, start: int, columns: Int64s | None) -> None:
         width = self.numbers.shape[1]
-        first, last = np.searchsorted(self.odd_at, (start * width, (start + len(values)) * width))
+        first, last = np.searchsorted(self.odd_at, (start * width, (start + len(target)) * width))
         rows, places = np.divmod(self.odd_at[first:last], width)
         bits = self.odd_bits[first:last]
         if columns is not None:
-            target = np.searchsorted(columns, places)
-            target[target == len(columns)] = 0
-            wanted = columns[target] == places
-            rows, places, bits = rows[wanted], target[wanted], bits[wanted]
-        values.view(np.uint64)[rows - start, places] = bits
+            at = np.searchsorted(columns, places)
+            at[at == len(columns)] = 0
+            wanted = columns[at] == places
+            rows, places, bits = rows[wanted], at[wanted], bits[wanted]
+        target.view(np.uint64)[rows - start, places] = bits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,8 +189,8 @@ def _page_of(body: bytes) -> Page:
     numbers[:, 0] = _unpacked(parts[0])
     numbers[:, 1:] = _unpacked(parts[3]).reshape(width, rows - 1)
     chained = np.unpackbits(np.frombuffer(parts[1], np.uint8), count=width).astype(np.bool_)
-    for start, stop in _runs(chained):
-        np.cumsum(numbers[start:stop, 1:], axis=0, out=numbers[start:stop, 1:])
+    for column in np.flatnonzero(chained).tolist():
+        numbers[column, 1:] += numbers[column - 1, 1:]
     np.cumsum(numbers, axis=1, out=numbers)
     odd_at = np.cumsum(_unpacked(parts[4]))
     odd_bits = _unpacked(parts[5]).view(np.uint64)
@@ -236,9 +238,8 @@ def _are_decimals(values: Float64s, power: Float64s | np.float64) -> Bools:
     """Where a value is exactly an integer divided by `power`."""
     with np.errstate(all="ignore"):
         scaled = np.rint(values * power)
-        return (
-            (scaled / power == values) & (np.abs(scaled) <= _EXACT) & np.not_equal(values.view(np.uint64), _NEGATIVE_ZERO)
-        )
+        exact: Bools = (scaled / power == values) & (np.abs(scaled) <= _EXACT)
+    return exact & np.not_equal(values.view(np.uint64), _NEGATIVE_ZERO)
 
 
 def _odd_cells(odd: Bools, columns: Float64s) -> tuple[Int64s, NDArray[np.uint64]]:
@@ -266,13 +267,6 @@ def _chained(deltas: Int64s) -> Bools:
         alone = np.abs(deltas).sum(axis=1, dtype=np.float64)
         chained[1:] = np.abs(deltas[1:] - deltas[:-1]).sum(axis=1, dtype=np.float64) < alone[1:]
     return chained
-
-
-def _runs(chained: Bools) -> list[tuple[int, int]]:
-    """Ranges of two columns and more that were taken from one another."""
-    starts = np.flatnonzero(~chained)
-    stops = np.append(starts[1:], len(chained))
-    return [(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True) if stop - start > 1]
 
 
 def _packed(numbers: Int64s, config: ChunkConfig = _PLAIN) -> bytes:

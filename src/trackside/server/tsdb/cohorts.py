@@ -57,7 +57,9 @@ class Cohorts:
         if fresh.any():
             group_ids[fresh] = self._home(name, key, group_ids[~fresh])
             self.assign(bucket.refs[fresh], int(group_ids[fresh][0]))
-        found = [(group_id, bucket.part(np.flatnonzero(group_ids == group_id))) for group_id in np.unique(group_ids).tolist()]
+        found = [
+            (group_id, bucket.part(np.flatnonzero(group_ids == group_id))) for group_id in np.unique(group_ids).tolist()
+        ]
         for group_id, _ in found:
             self._remember(name, key, group_id)
         return found

@@ -32,6 +32,7 @@ class Head:
         self._holders: dict[int, list[Chunk]] = {}
         self._open: dict[int, Chunk] = {}
         self._closed: dict[int, Chunk] = {}
+        self._has_fresh = False
         self._groups: dict[str, int] = {}
         self._pushed: set[int] = set()
         self._next_group = self._next_chunk = self._next_layout = self._next_row = 1
@@ -200,6 +201,11 @@ class Head:
                 self._close(chunk)
         return self.closed
 
+    def take_fresh(self) -> bool:
+        """Whether a chunk was closed since this was asked last."""
+        fresh, self._has_fresh = self._has_fresh, False
+        return fresh
+
     def remove(self, chunk: Chunk) -> None:
         """It is in a block now."""
         del self._closed[chunk.chunk_id]
@@ -224,6 +230,7 @@ class Head:
         return sorted([*named.values(), *pushed])
 
     def _close(self, chunk: Chunk) -> None:
+        self._has_fresh = True
         del self._open[chunk.group_id]
         self._closed[chunk.chunk_id] = chunk
 

@@ -151,12 +151,13 @@ def groups(connection: sqlite3.Connection) -> list[GroupRow]:
 
 def last_ids(connection: sqlite3.Connection) -> LastIds:
     row = connection.execute(
-        "SELECT coalesce(max(id), 0) AS row, coalesce(max(layout), 0) AS layout, coalesce(max(chunk), 0) AS chunk FROM journal"
+        "SELECT coalesce(max(id), 0) AS id, coalesce(max(layout), 0) AS layout, coalesce(max(chunk), 0) AS chunk"
+        " FROM journal"
     ).fetchone()
     layout = connection.execute(
         "SELECT coalesce(max(id), 0) AS layout, coalesce(max(chunk), 0) AS chunk FROM journal_layout"
     ).fetchone()
-    return LastIds(row["row"], max(row["layout"], layout["layout"]), max(row["chunk"], layout["chunk"]))
+    return LastIds(row["id"], max(row["layout"], layout["layout"]), max(row["chunk"], layout["chunk"]))
 
 
 def layouts(connection: sqlite3.Connection, on_error: Callable[[StorageError], None]) -> Iterator[LayoutRow]:

@@ -6,12 +6,14 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TypeVar
 
 from trackside.exceptions import StorageError
 from trackside.server.db.database import Database
 from trackside.server.tsdb import blocks
 from trackside.server.tsdb.codec import Header, Page, decode_header, decode_page
 
+T = TypeVar("T")
 Key = tuple[int, int]
 """Block id, and number of the page; 0 is the header."""
 
@@ -66,19 +68,22 @@ class BlockReader:
         found = self._cache.get((block_id, 0))
         if not isinstance(found, Header):
             (data,) = self._read(block_id, (0,))
-            found = self._decoded(block_id, "header", lambda: decode_header(data))
+            found = _decoded(block_id, "header", decode_header, data)
             self._cache.put((block_id, 0), found)
         return found
 
     def pages(self, block_id: int, numbers: Sequence[int]) -> list[Page]:
         """`numbers` count from 1."""
-        found = {number: self._cache.get((block_id, number)) for number in numbers}
-        missing = [number for number, page in found.items() if page is None]
+        found: dict[int, Page] = {}
+        for number in numbers:
+            cached = self._cache.get((block_id, number))
+            if isinstance(cached, Page):
+                found[number] = cached
+        missing = [number for number in numbers if number not in found]
         for number, data in zip(missing, self._read(block_id, missing) if missing else (), strict=True):
-            page = self._decoded(block_id, f"page {number}", lambda data=data: decode_page(data))
-            found[number] = page
-            self._cache.put((block_id, number), page)
-        return [page for number in numbers if isinstance(page := found[number], Page)]
+            found[number] = _decoded(block_id, f"page {number}", decode_page, data)
+            self._cache.put((block_id, number), found[number])
+        return [found[number] for number in numbers]
 
     def _read(self, block_id: int, numbers: Sequence[int]) -> list[bytes]:
         def work(connection: sqlite3.Connection) -> list[bytes | None]:
@@ -95,8 +100,9 @@ class BlockReader:
             raise StorageError(f"block {block_id}: a page is missing")
         return there
 
-    def _decoded[T](self, block_id: int, what: str, decode: Callable[[], T]) -> T:
-        try:
-            return decode()
-        except StorageError as error:
-            raise StorageError(f"block {block_id}, {what}: {error}") from error
+
+def _decoded(block_id: int, what: str, decode: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return decode(data)
+    except StorageError as error:
+        raise StorageError(f"block {block_id}, {what}: {error}") from error

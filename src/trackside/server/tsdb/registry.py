@@ -50,7 +50,9 @@ class SeriesRegistry:
             LimitError: there would be too many series.
         """
         lookup = self._index.ref
-        return np.array([found if (found := lookup(each)) is not None else self._create(each) for each in labels], np.int64)
+        return np.array(
+            [found if (found := lookup(each)) is not None else self._create(each) for each in labels], np.int64
+        )
 
     def require(self, refs: Int64s) -> None:
         """Bring back the retired ones among `refs`.

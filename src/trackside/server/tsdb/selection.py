@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from pyroaring import BitMap
@@ -35,8 +34,11 @@ class _Part:
     refs: Int64s
     """In the order of the tile's columns."""
     times_ms: Int64s
-    read: Callable[[Int64s], tuple[Float64s, bool]]
-    """Values of columns (increasing places in `refs`), and whether there may be markers among them."""
+    seniority: tuple[int, int]
+    """Blocks before the head, both in the order in which their samples came."""
+    read: Callable[[Int64s, Float64s], bool]
+    """Writes the columns (increasing places in `refs`) to an array of that shape, or to a view with gaps between its
+    rows; whether there may be markers among them."""
 
 
 def partition(tiles: Sequence[Tile], wanted: BitMap) -> list[tuple[BitMap, list[Tile]]]:
@@ -63,7 +65,9 @@ def partition(tiles: Sequence[Tile], wanted: BitMap) -> list[tuple[BitMap, list[
     return parts
 
 
-def _refined(parts: list[tuple[BitMap, list[Tile]]], refs: BitMap, tiles: list[Tile]) -> list[tuple[BitMap, list[Tile]]]:
+def _refined(
+    parts: list[tuple[BitMap, list[Tile]]], refs: BitMap, tiles: list[Tile]
+) -> list[tuple[BitMap, list[Tile]]]:
     result: list[tuple[BitMap, list[Tile]]] = []
     for have, have_tiles in parts:
         both = have & refs
@@ -82,7 +86,9 @@ def _refined(parts: list[tuple[BitMap, list[Tile]]], refs: BitMap, tiles: list[T
 class Selection:
     """Reads tiles for one query."""
 
-    def __init__(self, reader: BlockReader, start_ms: int, end_ms: int, on_error: Callable[[StorageError], None]) -> None:
+    def __init__(
+        self, reader: BlockReader, start_ms: int, end_ms: int, on_error: Callable[[StorageError], None]
+    ) -> None:
         self._reader = reader
         self._start_ms = start_ms
         self._end_ms = end_ms
@@ -98,15 +104,12 @@ class Selection:
         if not parts:
             return None
         refs = _column_order(wanted, parts)
-        if all(early.times_ms[-1] < late.times_ms[0] for early, late in pairwise(parts)):
-            joined = self._concatenated(refs, parts)
-        else:
-            joined = self._merged(refs, parts)
+        clusters = [cluster[0] if len(cluster) == 1 else _merged(refs, cluster) for cluster in _clusters(parts)]
+        joined = _concatenated(refs, clusters)
         return _without_empty(joined) if joined.has_markers else joined
 
     def _parts(self, wanted: BitMap, tiles: Sequence[Tile]) -> Iterator[_Part]:
-        """Blocks before the head, both in the order in which their samples came: of two samples the first counts."""
-        for tile in sorted(tiles, key=_seniority):
+        for tile in tiles:
             if tile.bitmap.isdisjoint(wanted):
                 continue
             try:
@@ -124,13 +127,12 @@ class Selection:
     def _head_part(self, tile: HeadTile) -> _Part:
         first, last = self._rows(tile.times_ms)
 
-        def read(places: Int64s) -> tuple[Float64s, bool]:
+        def read(places: Int64s, target: Float64s) -> bool:
             values = tile.values[first:last]
-            if len(places) < values.shape[1]:
-                values = values[:, places]
-            return values, bool(is_marker(values).any())
+            target[:] = values if len(places) == values.shape[1] else values[:, places]
+            return True
 
-        return _Part(tile.refs, tile.times_ms[first:last], read)
+        return _Part(tile.refs, tile.times_ms[first:last], (1, tile.order), read)
 
     def _block_part(self, block: Block, wanted: BitMap) -> _Part:
         header = self._reader.header(block.block_id)
@@ -138,12 +140,10 @@ class Selection:
         edges = np.concatenate([[0], np.cumsum(header.widths)])
         places = _wanted_places(header.refs, wanted)
         numbers = np.unique(np.searchsorted(edges, places, side="right"))
-        # All pages of a part are read before any is used, so that a damaged one leaves the others of its block intact.
         pages = self._reader.pages(block.block_id, numbers.tolist()) if first < last else []
         by_number = dict(zip(numbers.tolist(), pages, strict=False))
 
-        def read(places: Int64s) -> tuple[Float64s, bool]:
-            values = np.empty((last - first, len(places)), np.float64)
+        def read(places: Int64s, target: Float64s) -> bool:
             markers = False
             cuts = np.searchsorted(places, edges)
             for number, page in by_number.items():
@@ -151,39 +151,57 @@ class Selection:
                 if start < stop:
                     inside = places[start:stop] - edges[number - 1]
                     whole = len(inside) == header.widths[number - 1]
-                    values[:, start:stop] = page.expand(first, last, None if whole else inside)
+                    page.expand(first, last, None if whole else inside, target[:, start:stop])
                     markers |= page.has_markers
-            return values, markers
+            return markers
 
-        return _Part(header.refs, header.times_ms[first:last], read)
-
-    def _concatenated(self, refs: Int64s, parts: Sequence[_Part]) -> Columns:
-        values = np.empty((sum(len(part.times_ms) for part in parts), len(refs)), np.float64)
-        has_markers = False
-        places = _Places(refs)
-        start = 0
-        for part in parts:
-            stop = start + len(part.times_ms)
-            has_markers |= _fill(values[start:stop], part, *places.of(part.refs))
-            start = stop
-        return Columns(refs, np.concatenate([part.times_ms for part in parts]), values, has_markers)
-
-    def _merged(self, refs: Int64s, parts: Sequence[_Part]) -> Columns:
-        times_ms = np.unique(np.concatenate([part.times_ms for part in parts]))
-        values = np.full((len(times_ms), len(refs)), HOLE_BITS, np.uint64).view(np.float64)
-        places = _Places(refs)
-        for part in parts:
-            source, target = places.of(part.refs)
-            cells = np.ix_(np.searchsorted(times_ms, part.times_ms), target)
-            current = values[cells]
-            values[cells] = np.where(is_hole(current), part.read(source)[0], current)
-        return Columns(refs, times_ms, values, bool(is_marker(values).any()))
+        return _Part(header.refs, header.times_ms[first:last], (0, block.seniority), read)
 
 
-def _seniority(tile: Tile) -> tuple[int, int, int]:
-    if isinstance(tile, Block):
-        return 0, tile.start_ms, tile.block_id
-    return 1, tile.start_ms, tile.order
+def _clusters(parts: Sequence[_Part]) -> list[list[_Part]]:
+    """In the order of time; parts that overlap together, and in the order in which they came."""
+    clusters: list[list[_Part]] = []
+    end_ms = 0
+    for part in sorted(parts, key=lambda part: int(part.times_ms[0])):
+        if clusters and part.times_ms[0] <= end_ms:
+            clusters[-1].append(part)
+            end_ms = max(end_ms, int(part.times_ms[-1]))
+        else:
+            clusters.append([part])
+            end_ms = int(part.times_ms[-1])
+    return [sorted(cluster, key=lambda part: part.seniority) for cluster in clusters]
+
+
+def _concatenated(refs: Int64s, parts: Sequence[_Part]) -> Columns:
+    values = np.empty((sum(len(part.times_ms) for part in parts), len(refs)), np.float64)
+    has_markers = False
+    places = _Places(refs)
+    start = 0
+    for part in parts:
+        stop = start + len(part.times_ms)
+        has_markers |= _fill(values[start:stop], part, *places.of(part.refs))
+        start = stop
+    return Columns(refs, np.concatenate([part.times_ms for part in parts]), values, has_markers)
+
+
+def _merged(refs: Int64s, parts: Sequence[_Part]) -> _Part:
+    """One part of all `refs`. Of two samples of a series at one time the first counts."""
+    times_ms = np.unique(np.concatenate([part.times_ms for part in parts]))
+    values = np.full((len(times_ms), len(refs)), HOLE_BITS, np.uint64).view(np.float64)
+    places = _Places(refs)
+    for part in parts:
+        source, target = places.of(part.refs)
+        cells = np.ix_(np.searchsorted(times_ms, part.times_ms), target)
+        current = values[cells]
+        there = np.empty((len(part.times_ms), len(source)), np.float64)
+        part.read(source, there)
+        values[cells] = np.where(is_hole(current), there, current)
+
+    def read(places: Int64s, target: Float64s) -> bool:
+        target[:] = values[:, places]
+        return True
+
+    return _Part(refs, times_ms, parts[0].seniority, read)
 
 
 def _wanted_places(refs: Int64s, wanted: BitMap) -> Int64s:
@@ -223,17 +241,16 @@ class _Places:
 
 
 def _fill(target: Float64s, part: _Part, source: Int64s, columns: Int64s) -> bool:
-    values, has_markers = part.read(source)
+    """Whether there are markers in `target` then."""
     width = target.shape[1]
+    if len(columns) == width and np.array_equal(columns, np.arange(width)):
+        return part.read(source, target) and bool(is_marker(target).any())
+    values = np.empty((len(target), len(columns)), np.float64)
+    has_markers = part.read(source, values)
     if len(columns) < width:
         target.view(np.uint64)[:] = HOLE_BITS
-        target[:, columns] = values
-        return True
-    if np.array_equal(columns, np.arange(width)):
-        target[:] = values
-    else:
-        target[:, columns] = values
-    return has_markers and bool(is_marker(values).any())
+    target[:, columns] = values
+    return len(columns) < width or (has_markers and bool(is_marker(values).any()))
 
 
 def _without_empty(joined: Columns) -> Columns | None:

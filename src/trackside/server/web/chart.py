@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
@@ -16,6 +16,7 @@ from trackside.server.web.figures import FORMATS
 
 HUES = 8
 """Colours of the palette; past them lines repeat the colours, dashed."""
+DASHES = 4
 
 _WIDTH, _HEIGHT = 600, 160
 # The SVG is a preview: a hundred points a line look the same at its size and halve what a first page weighs.
@@ -29,6 +30,13 @@ class Line:
     """One per step; None where there is no sample, or none that can be drawn."""
     title: str = ""
     """The labels in full, when `name` is shorter."""
+    hue: int = 0
+    """Which colour: counts up, so that a name keeps its colour in every chart of a page."""
+
+    @property
+    def look(self) -> str:
+        """Class names of the line in SVG and legend."""
+        return f"hue{self.hue % HUES} dash{self.hue // HUES % DASHES}"
 
     @property
     def last(self) -> float | None:
@@ -72,7 +80,7 @@ class Chart:
             "unit": self.unit,
             "stretched": self.stretched,
             "title": self.title,
-            "lines": [{"name": line.name, "values": line.values} for line in self.lines],
+            "lines": [{"name": line.name, "hue": line.hue, "values": line.values} for line in self.lines],
         }
         text = json.dumps(document, separators=(",", ":"), allow_nan=False)
         return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
@@ -81,8 +89,8 @@ class Chart:
         """Decorative: the figure's legend says the same in words."""
         low, high = self.bounds()
         paths = [
-            Markup('<path class="line hue{} dash{}" d="{}"/>').format(i % HUES, i // HUES, path)
-            for i, line in enumerate(self.lines)
+            Markup('<path class="line {}" d="{}"/>').format(line.look, path)
+            for line in self.lines
             if (path := _path(line.values, low, high))
         ]
         marks = [
@@ -119,8 +127,8 @@ def lines_of(matrix: Matrix, names: Sequence[str] = (), *, limit: int) -> tuple[
     means = np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
     order = np.argsort(-means, kind="stable")[:limit]
     lines = tuple(
-        Line(line_name(matrix.labels[i], names), _drawn(matrix.values[i], present[i]), str(matrix.labels[i]))
-        for i in order.tolist()
+        Line(line_name(matrix.labels[i], names), _drawn(matrix.values[i], present[i]), str(matrix.labels[i]), hue)
+        for hue, i in enumerate(order.tolist())
     )
     return lines, len(matrix.labels) - len(lines)
 
@@ -129,6 +137,17 @@ def line_name(labels: Labels, names: Sequence[str]) -> str:
     if not names:
         return str(labels) or "{}"
     return " ".join(value for name in names if (value := labels.get(name))) or "all"
+
+
+def same_hues(charts: Sequence[Chart]) -> tuple[Chart, ...]:
+    """The charts, with one colour for each name in all of them: that of its first appearance."""
+    hues: dict[str, int] = {}
+    for chart in charts:
+        for line in chart.lines:
+            hues.setdefault(line.name, len(hues))
+    return tuple(
+        replace(chart, lines=tuple(replace(line, hue=hues[line.name]) for line in chart.lines)) for chart in charts
+    )
 
 
 def onto_grid(matrix: Matrix, start_ms: int, end_ms: int, step_ms: int) -> Matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from trackside.model.alerts import AlertState
 from trackside.server.web import render
 from trackside.server.web.ask import Answer, Question, ask_all
-from trackside.server.web.chart import Chart, Line, lines_of, onto_grid
+from trackside.server.web.chart import Chart, Line, lines_of, onto_grid, same_hues
 from trackside.server.web.console import Console
 from trackside.server.web.period import Period
 from trackside.server.web.red import Names, Red, find_names
@@ -26,7 +26,15 @@ from trackside.server.web.services import (
     service_questions,
     service_rows,
 )
-from trackside.server.web.verdict import Finding, Level, alert_finding, alerts_in, rule_findings, worst_first
+from trackside.server.web.verdict import (
+    Finding,
+    Level,
+    alert_finding,
+    alert_level,
+    alerts_in,
+    rule_findings,
+    worst_first,
+)
 
 ROUTES_IN_A_CHART = 6
 ROUTES_IN_THE_TABLE = 30
@@ -75,10 +83,16 @@ async def show(console: Console, request: Request) -> Response:
 
 
 def _findings(console: Console, rows: Sequence[ServiceRow]) -> list[Finding]:
+    """What is wrong with services and rules; and the worst alert, if it is worse than all of that.
+
+    The other alerts stand beside, and most of them say in other words what is said here.
+    """
     groups = console.rule_groups()
-    alerts = [alert_finding(alert) for alert in alerts_in(groups, AlertState.FIRING)]
-    of_services = [finding for row in rows for finding in row.findings]
-    return worst_first([*of_services, *alerts, *rule_findings(groups)])
+    found = worst_first([*(finding for row in rows for finding in row.findings), *rule_findings(groups)])
+    alerts = alerts_in(groups, AlertState.FIRING)
+    if alerts and (not found or alert_level(alerts[0]) > found[0].level):
+        return [alert_finding(alerts[0]), *found]
+    return found
 
 
 def _title(findings: Sequence[Finding]) -> str:
@@ -131,16 +145,19 @@ def _chart_questions(red: Red) -> dict[str, Question]:
 
 
 def _charts(answers: Mapping[str, Answer], names: Names, period: Period) -> tuple[Chart, ...]:
-    charts = []
-    if "rate" in answers:
-        charts.append(_by_route("rate", "Requests", "rate", answers["rate"], names.by, period))
-    if "errors" in answers:
-        charts.append(_by_route("errors", "Server errors", "share", answers["errors"], names.by, period))
-    if "p50" in answers:
-        charts.append(_quantiles([(name, answers[name]) for name, _ in QUANTILES], period))
-    if "in_flight" in answers:
-        charts.append(_by_route("in-flight", "In flight", "amount", answers["in_flight"], names.in_flight_by, period))
-    return tuple(charts)
+    by_route = [
+        _by_route(chart_id, title, unit, answers[name], by, period)
+        for name, chart_id, title, unit, by in (
+            ("rate", "rate", "Requests", "rate", names.by),
+            ("errors", "errors", "Server errors", "share", names.by),
+            ("in_flight", "in-flight", "In flight", "amount", names.in_flight_by),
+        )
+        if name in answers
+    ]
+    duration = [_quantiles([(name, answers[name]) for name, _ in QUANTILES], period)] if "p50" in answers else []
+    charts = same_hues(by_route)
+    # Rate, errors, duration, and then what is under way: the order in which one asks.
+    return (*charts[:2], *duration, *charts[2:])
 
 
 def _by_route(chart_id: str, title: str, unit: str, answer: Answer, by: Sequence[str], period: Period) -> Chart:
@@ -160,10 +177,10 @@ def _by_route(chart_id: str, title: str, unit: str, answer: Answer, by: Sequence
 
 
 def _quantiles(answers: Sequence[tuple[str, Answer]], period: Period) -> Chart:
-    lines = []
+    lines: list[Line] = []
     for name, answer in reversed(answers):
         found, _ = _lines(answer, (), period)
-        lines += [Line(name, line.values) for line in found[:1]]
+        lines += [replace(line, name=name, title=name, hue=len(lines)) for line in found[:1]]
     last = answers[-1][1]
     expr = " or ".join(
         f'label_replace({answer.question.expr}, "quantile", "{name}", "", "")' for name, answer in reversed(answers)

@@ -1,0 +1,303 @@
+"""Groups, what each integration was told, and the notifications on their way, in SQLite.
+
+A notification is a row before it is sent and after: what was decided is sent though the server died in between, at
+least once.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from trackside.model.alerts import Alert, AlertState, Notification, NotificationRecord
+from trackside.model.labels import Labels
+from trackside.server.alerting.decision import Told
+from trackside.server.alerting.group import AlertGroup
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS alert_group (
+    group_id TEXT PRIMARY KEY,
+    receiver TEXT NOT NULL,
+    group_key TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    group_wait_ms INTEGER NOT NULL,
+    group_interval_ms INTEGER NOT NULL,
+    repeat_interval_ms INTEGER NOT NULL,
+    next_flush_ms INTEGER NOT NULL,
+    flushed INTEGER NOT NULL,
+    alerts TEXT NOT NULL,
+    alerts_left TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alert_told (
+    integration TEXT NOT NULL,
+    group_id TEXT NOT NULL,
+    firing TEXT NOT NULL,
+    uncertain TEXT NOT NULL,
+    at_ms INTEGER,
+    PRIMARY KEY (integration, group_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notification (
+    notification_id TEXT PRIMARY KEY,
+    integration TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    group_id TEXT NOT NULL,
+    group_key TEXT NOT NULL,
+    group_labels TEXT NOT NULL,
+    status TEXT NOT NULL,
+    alert_names TEXT NOT NULL,
+    alert_count INTEGER NOT NULL,
+    alerts TEXT NOT NULL,
+    waiting INTEGER NOT NULL,
+    decided_at_ms INTEGER NOT NULL,
+    delivered_at_ms INTEGER,
+    attempts INTEGER NOT NULL,
+    last_error TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS notification_by_time ON notification (decided_at_ms);
+"""
+
+KEPT_MS = 90 * 86_400_000
+"""How long the log of notifications reaches back."""
+
+Work = Callable[[sqlite3.Connection], object]
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """A notification that is decided and not delivered yet."""
+
+    notification_id: str
+    integration: str
+    kind: str
+    group_id: str
+    notification: Notification
+    decided_ms: int
+    next_try_ms: int
+    attempts: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    groups: tuple[AlertGroup, ...]
+    told: dict[tuple[str, str], Told]
+    """By integration and group."""
+    waiting: tuple[Outgoing, ...]
+
+
+def all_of(works: Iterable[Work]) -> Work:
+    """One transaction of several."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        for one in works:
+            one(connection)
+
+    return work
+
+
+def save_group(group: AlertGroup) -> Work:
+    row = (
+        group.group_id,
+        group.receiver,
+        group.group_key,
+        _labels_text(group.labels),
+        group.group_wait_ms,
+        group.group_interval_ms,
+        group.repeat_interval_ms,
+        group.next_flush_ms,
+        int(group.flushed),
+        _alerts_text(group.alerts.values()),
+        _label_sets_text(group.left),
+    )
+    return partial(_execute, "INSERT OR REPLACE INTO alert_group VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def forget_group(group_id: str) -> Work:
+    return all_of(
+        partial(_execute, f"DELETE FROM {table} WHERE group_id = ?", (group_id,))
+        for table in ("alert_group", "alert_told")
+    )
+
+
+def save_told(integration: str, group_id: str, told: Told) -> Work:
+    row = (integration, group_id, _label_sets_text(told.firing), _label_sets_text(told.uncertain), told.at_ms)
+    return partial(_execute, "INSERT OR REPLACE INTO alert_told VALUES (?, ?, ?, ?, ?)", row)
+
+
+def decided(one: Outgoing) -> Work:
+    notification = one.notification
+    names = sorted({alert.name for alert in notification.alerts})
+    row = (
+        one.notification_id,
+        one.integration,
+        one.kind,
+        notification.receiver,
+        one.group_id,
+        notification.group_key,
+        _labels_text(notification.group_labels),
+        notification.status,
+        json.dumps(names),
+        len(notification.alerts),
+        _alerts_text(notification.alerts),
+        1,
+        one.decided_ms,
+        None,
+        one.attempts,
+        one.last_error,
+    )
+    marks = ", ".join("?" * len(row))
+    return partial(_execute, f"INSERT INTO notification VALUES ({marks})", row)
+
+
+def tried(one: Outgoing) -> Work:
+    row = (one.attempts, one.last_error, one.notification_id)
+    return partial(_execute, "UPDATE notification SET attempts = ?, last_error = ? WHERE notification_id = ?", row)
+
+
+def finished(one: Outgoing, delivered_ms: int | None) -> Work:
+    """Delivered, or given up when `delivered_ms` is None: nothing more will be tried."""
+    sql = """UPDATE notification SET waiting = 0, alerts = '[]', delivered_at_ms = ?, attempts = ?, last_error = ?
+             WHERE notification_id = ?"""
+    return all_of(
+        (
+            partial(_execute, sql, (delivered_ms, one.attempts, one.last_error, one.notification_id)),
+            partial(
+                _execute,
+                "DELETE FROM notification WHERE waiting = 0 AND decided_at_ms < ?",
+                (one.decided_ms - KEPT_MS,),
+            ),
+        )
+    )
+
+
+def given_up(one: Outgoing, reason: str) -> Work:
+    one.last_error = f"{reason}; last error: {one.last_error}" if one.last_error else reason
+    return finished(one, None)
+
+
+def records(connection: sqlite3.Connection, count: int) -> list[NotificationRecord]:
+    rows = connection.execute(
+        "SELECT * FROM notification ORDER BY decided_at_ms DESC, rowid DESC LIMIT ?", (max(count, 0),)
+    )
+    return [
+        NotificationRecord(
+            row["notification_id"],
+            row["receiver"],
+            row["kind"],
+            row["group_key"],
+            row["status"],
+            tuple(json.loads(row["alert_names"])),
+            row["alert_count"],
+            row["decided_at_ms"],
+            row["delivered_at_ms"],
+            row["attempts"],
+            row["last_error"],
+        )
+        for row in rows
+    ]
+
+
+def load(connection: sqlite3.Connection, external_url: str) -> Stored:
+    told = {
+        (row["integration"], row["group_id"]): Told(
+            _label_sets(row["firing"]), _label_sets(row["uncertain"]), row["at_ms"]
+        )
+        for row in connection.execute("SELECT * FROM alert_told")
+    }
+    waiting = connection.execute("SELECT * FROM notification WHERE waiting = 1 ORDER BY decided_at_ms, rowid")
+    groups = tuple(_group(row) for row in connection.execute("SELECT * FROM alert_group ORDER BY group_id"))
+    return Stored(groups, told, tuple(_outgoing(row, external_url) for row in waiting))
+
+
+def _execute(sql: str, row: tuple[object, ...], connection: sqlite3.Connection) -> None:
+    connection.execute(sql, row)
+
+
+def _group(row: sqlite3.Row) -> AlertGroup:
+    alerts = {alert.labels: alert for alert in _alerts(row["alerts"])}
+    return AlertGroup(
+        row["group_id"],
+        row["receiver"],
+        row["group_key"],
+        Labels.of(json.loads(row["labels"])),
+        row["group_wait_ms"],
+        row["group_interval_ms"],
+        row["repeat_interval_ms"],
+        row["next_flush_ms"],
+        bool(row["flushed"]),
+        alerts,
+        set(_label_sets(row["alerts_left"])),
+    )
+
+
+def _outgoing(row: sqlite3.Row, external_url: str) -> Outgoing:
+    notification = Notification(
+        row["receiver"],
+        row["group_key"],
+        Labels.of(json.loads(row["group_labels"])),
+        _alerts(row["alerts"]),
+        external_url,
+    )
+    return Outgoing(
+        row["notification_id"],
+        row["integration"],
+        row["kind"],
+        row["group_id"],
+        notification,
+        row["decided_at_ms"],
+        row["decided_at_ms"],
+        row["attempts"],
+        row["last_error"],
+    )
+
+
+def _labels_text(labels: Labels) -> str:
+    return json.dumps(labels.as_dict())
+
+
+def _label_sets_text(sets: Iterable[Labels]) -> str:
+    return json.dumps([labels.as_dict() for labels in sorted(sets)])
+
+
+def _label_sets(text: str) -> frozenset[Labels]:
+    return frozenset(Labels.of(pairs) for pairs in json.loads(text))
+
+
+def _alerts_text(alerts: Iterable[Alert]) -> str:
+    return json.dumps([_alert_fields(alert) for alert in alerts])
+
+
+def _alert_fields(alert: Alert) -> dict[str, object]:
+    return {
+        "labels": alert.labels.as_dict(),
+        "annotations": alert.annotations.as_dict(),
+        "state": alert.state.value,
+        # As text: JSON has no NaN.
+        "value": repr(alert.value),
+        "active_at_ms": alert.active_at_ms,
+        "fired_at_ms": alert.fired_at_ms,
+        "resolved_at_ms": alert.resolved_at_ms,
+        "generator_url": alert.generator_url,
+    }
+
+
+def _alerts(text: str) -> tuple[Alert, ...]:
+    return tuple(_alert(fields) for fields in json.loads(text))
+
+
+def _alert(fields: dict[str, Any]) -> Alert:
+    return Alert(
+        Labels.of(fields["labels"]),
+        Labels.of(fields["annotations"]),
+        AlertState(fields["state"]),
+        float(fields["value"]),
+        fields["active_at_ms"],
+        fields["fired_at_ms"],
+        fields["resolved_at_ms"],
+        generator_url=fields["generator_url"],
+    )
