@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--series", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--holes", action="store_true", help="leave out one sample of a hundred: the exact, slower path")
+    parser.add_argument("--holes", action="store_true", help="leave out one sample of a hundred")
     options = parser.parse_args()
     hour = 3_600_000 // SCRAPE_MS
     engine = Engine(fleet(options.series, options.steps + hour + 1, options.holes))

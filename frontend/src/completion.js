@@ -17,7 +17,8 @@ export function startCompletion() {
   const names = [...document.querySelectorAll("#metric-names option")].map((option) => option.value);
   let chosen = -1;
 
-  for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-controls", list.id], ["aria-expanded", "false"], ["aria-haspopup", "listbox"]]) {
+  // A box of several lines may not call itself a combobox; these three say the same to who listens.
+  for (const [name, value] of [["aria-autocomplete", "list"], ["aria-controls", list.id], ["aria-haspopup", "listbox"]]) {
     box.setAttribute(name, value);
   }
   const fit = () => {
@@ -27,7 +28,6 @@ export function startCompletion() {
   function close() {
     list.hidden = true;
     chosen = -1;
-    box.setAttribute("aria-expanded", "false");
     box.removeAttribute("aria-activedescendant");
   }
 
@@ -37,7 +37,6 @@ export function startCompletion() {
     if (!found.length || (found.length === 1 && found[0] === word)) return close();
     list.replaceChildren(...found.map((name, i) => option(name, i, word)));
     list.hidden = false;
-    box.setAttribute("aria-expanded", "true");
     choose(0);
   }
 

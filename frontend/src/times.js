@@ -11,7 +11,8 @@ const formats = Object.fromEntries(
 const DAY_MS = 86_400_000;
 
 export function localise(root) {
-  const now = Date.now();
+  // The page's own moment, not this machine's: the two clocks may differ.
+  const now = Date.parse(document.querySelector(".as-of time")?.dateTime ?? "") || Date.now();
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
     // "since 14:02" three days later would be a lie by omission.

@@ -51,8 +51,7 @@ def test_an_exception_takes_everything_back_and_the_next_write_works(db):
 
 def test_a_full_disk_fails_one_write_and_not_the_next(db):
     def limit(pages):
-        # Of the connection, not of the file, and outside a transaction as well as inside.
-        return db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0]).result()
+        db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()).result()
 
     pages = db.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
     limit(pages)

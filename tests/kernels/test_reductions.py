@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,12 +25,14 @@ def slow_quantile(q, samples):
 def slow_line(times, samples):
     x = [t / 1000 for t in times]
     mean_x, mean_y = sum(x) / len(x), sum(samples) / len(samples)
-    slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, samples)) / sum((a - mean_x) ** 2 for a in x)
+    products = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, samples, strict=True))
+    slope = products / sum((a - mean_x) ** 2 for a in x)
     return slope, mean_x, mean_y
 
 
 def slow_smoothing(samples, level_factor, trend_factor):
-    level, trend = samples[0], samples[1] - samples[0]
+    level = before = samples[0]
+    trend = samples[1] - samples[0]
     for position, sample in enumerate(samples[1:]):
         if position:
             trend = trend_factor * (level - before) + (1 - trend_factor) * trend
@@ -40,7 +43,7 @@ def slow_smoothing(samples, level_factor, trend_factor):
 def slow_increase(times, samples, end_ms, range_ms, counter=True):
     change = samples[-1] - samples[0]
     if counter:
-        change += sum(a for a, b in zip(samples, samples[1:]) if b < a)
+        change += sum(a for a, b in pairwise(samples) if b < a)
     sampled = (times[-1] - times[0]) / 1000
     average = sampled / (len(samples) - 1)
     to_start, to_end = (times[0] - end_ms + range_ms) / 1000, (end_ms - times[-1]) / 1000
@@ -64,8 +67,8 @@ SLOW = {
     "last time": (reductions.last_time_s, lambda t, v, e, r: t[-1] / 1000),
     "variance": (reductions.variance, lambda t, v, e, r: statistics.pvariance(v.tolist())),
     "deviation": (reductions.deviation, lambda t, v, e, r: statistics.pstdev(v.tolist())),
-    "changes": (reductions.changes, lambda t, v, e, r: sum(a != b for a, b in zip(v, v[1:]))),
-    "resets": (reductions.resets, lambda t, v, e, r: sum(b < a for a, b in zip(v, v[1:]))),
+    "changes": (reductions.changes, lambda t, v, e, r: sum(a != b for a, b in pairwise(v))),
+    "resets": (reductions.resets, lambda t, v, e, r: sum(b < a for a, b in pairwise(v))),
     "highest time": (
         reductions.highest_time_s,
         lambda t, v, e, r: max(zip(v, t, strict=True))[1] / 1000,
@@ -185,7 +188,7 @@ def test_group_sums_equal_exact_sums(seed):
     order = rng.permutation(values.shape[1])
     result = group_sums(values, order, sizes)
     ends = np.cumsum(sizes)
-    for group, (start, end) in enumerate(zip(ends - sizes, ends)):
+    for group, (start, end) in enumerate(zip(ends - sizes, ends, strict=True)):
         for step in range(4):
             assert result[step, group] == pytest.approx(math.fsum(values[step, order[start:end]]), rel=1e-15)
 

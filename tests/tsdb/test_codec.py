@@ -115,7 +115,8 @@ def test_part_of_a_page_is_the_part_of_the_whole():
     for columns in (np.array([0]), np.array([3, 7, 19]), np.arange(20), None):
         part = np.empty((30, 20 if columns is None else len(columns)))
         page.expand(10, 40, columns, part)
-        assert (as_bits(part) == as_bits(values[10:40][:, header.refs if columns is None else header.refs[columns]])).all()
+        refs = header.refs if columns is None else header.refs[columns]
+        assert (as_bits(part) == as_bits(values[10:40][:, refs])).all()
 
 
 def test_typical_columns_are_small():

@@ -141,9 +141,8 @@ def test_a_full_disk_stops_nothing_and_is_made_up_for(path):
     opened.append(range(0, 1_000, 100))
     assert opened.tsdb.flush()
     fill_disk(opened, full=True)
-    # Incompressible, so that it needs pages.
-    noise = np.random.default_rng(1).random(len(SERIES))
     wide = opened.tsdb.refs([Labels.of(__name__="noise", n=str(number)) for number in range(5_000)])
+    # Incompressible, so that it needs pages.
     opened.tsdb.append_row("noise", 0, wide, np.random.default_rng(1).random(5_000))
     opened.append(range(1_000, 2_000, 100))
     assert not opened.tsdb.flush()
@@ -163,7 +162,6 @@ def test_a_full_disk_stops_nothing_and_is_made_up_for(path):
     frames = list(again.tsdb.select([], *EVERYTHING))
     assert sorted(len(frame.labels) for frame in frames) == [20, 5_000]
     assert sum(frame.values.size for frame in frames) == 20 * 20 + 5_000
-    assert len(noise) == 20
     again.close()
 
 
@@ -241,7 +239,8 @@ def test_a_damaged_journal_costs_only_its_row(path, damage, lost):
 
 
 @pytest.mark.parametrize(
-    "damage", ["DELETE FROM label_pair WHERE value = CAST('3' AS BLOB)", "UPDATE series SET pairs = x'01' WHERE ref = 4"]
+    "damage",
+    ["DELETE FROM label_pair WHERE value = CAST('3' AS BLOB)", "UPDATE series SET pairs = x'01' WHERE ref = 4"],
 )
 def test_a_series_without_labels_is_left_out(path, damage):
     opened = Opened(path)

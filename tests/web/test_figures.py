@@ -92,7 +92,7 @@ def test_an_exact_number_reads_back_as_itself(value: float) -> None:
 
 
 def test_the_script_of_the_pages_says_the_same() -> None:
-    values = [0, 1, 0.5, 12.345, 999.4, 999.6, 1234.5, 0.041, 0.0003, 0.00001, 0.0000421, 0.9996, 99.96, 190, 7200]
+    values = [0, 1, 0.5, 12.346, 999.4, 999.6, 1234.5, 0.041, 0.0003, 0.00001, 0.0000421, 0.9996, 99.96, 190, 7200]
     values += [round(1.7**power * 0.0007, 9) for power in range(60)] + [-3.2, -1500]
     program = f"""
         const {{ FORMATS }} = await import({json.dumps((FRONTEND / "src/figures.js").as_uri())});

@@ -44,6 +44,7 @@ def test_a_fixed_range_holds_still() -> None:
     assert period.refresh_s == 0
     assert period.start_ms <= 1_764_070_000_000 < 1_764_073_600_000 <= period.end_ms
     assert period.params() == {"from": "1764070000", "to": "1764073600", "refresh": "0"}
+    assert period_of(period.params(), NOW_MS + 60_000, 0).params() == period.params()
 
 
 @pytest.mark.parametrize(

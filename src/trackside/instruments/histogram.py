@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import iscoroutinefunction
+from itertools import pairwise
 from math import isfinite, isinf
 from threading import RLock
 from time import perf_counter
@@ -36,7 +37,7 @@ def bucket_bounds(name: str, buckets: Iterable[float]) -> tuple[float, ...]:
         bounds = bounds[:-1]
     if not bounds:
         raise ValueError(f"{name}: a histogram needs at least one bucket below +Inf")
-    if not all(map(isfinite, bounds)) or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+    if not all(map(isfinite, bounds)) or any(low >= high for low, high in pairwise(bounds)):
         raise ValueError(f"{name}: buckets must rise, each above the one before it; got {bounds}")
     return bounds
 

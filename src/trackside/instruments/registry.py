@@ -98,7 +98,7 @@ class Registry:
         self._errors.labels(where).inc()
 
     def measured(self) -> list[Measured]:
-        """Families with values of their own, in order of registration; the errors are last, since reading makes some."""
+        """Families with values of their own, in order of registration; the errors last, since reading makes some."""
         with self.lock:
             return [*self._measured.values(), self._errors]
 

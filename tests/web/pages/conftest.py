@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
+import httpx
 import numpy as np
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.testclient import TestClient
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trackside.exceptions import QueryError
 from trackside.model.alerts import Alert, AlertState, NotificationRecord
@@ -18,6 +24,7 @@ from trackside.model.labels import Labels
 from trackside.model.rules import RuleGroupStatus, RuleStatus
 from trackside.model.targets import TargetHealth, TargetStatus
 from trackside.server.series import Matrix, QueryResult, Scalar, Series
+from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.pages.all import page_routes
 
@@ -302,7 +309,23 @@ def console(**more: object) -> Console:
 def app(of: Console) -> Starlette:
     server = Starlette(routes=page_routes(of))
     server.add_middleware(GZipMiddleware, minimum_size=500)
+    server.add_middleware(Policy)
     return server
+
+
+class Policy:
+    """The content security policy under which the pages must work."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-security-policy", b"default-src 'self'")]
+            await send(message)
+
+        await self.inner(scope, receive, with_policy)
 
 
 @pytest.fixture
@@ -311,12 +334,46 @@ def make_console() -> Callable[..., Console]:
 
 
 @pytest.fixture
+def make_app() -> Callable[[Console], Starlette]:
+    return app
+
+
+@pytest.fixture
 def visit() -> Callable[..., str]:
     """The HTML of a page, for a console as it is or with parts of it replaced."""
 
     def get(url: str, headers: dict[str, str] | None = None, **more: object) -> str:
-        response = TestClient(app(console(**more)), raise_server_exceptions=True).get(url, headers=headers)
+        async def fetch() -> httpx.Response:
+            transport = httpx.ASGITransport(app(console(**more)))
+            async with httpx.AsyncClient(transport=transport, base_url="http://trackside") as client:
+                return await client.get(url, headers=headers)
+
+        response = asyncio.run(fetch())
         assert response.status_code == 200
         return response.text
 
     return get
+
+
+@pytest.fixture
+def fakes() -> SimpleNamespace:
+    """What a test may put together anew."""
+    return SimpleNamespace(
+        NOW_MS=NOW_MS, Backend=FakeBackend, target=target, alert=alert, rule=rule, groups=rule_groups, targets=targets
+    )
+
+
+@pytest.fixture
+def own_pages() -> Callable[[Starlette], None]:
+    """Adds the pages that whoever composes the server serves himself: the log-in, and an error."""
+
+    def add(server: Starlette) -> None:
+        async def login(request: Request) -> Response:
+            return render.login_page("This key is not known.", "/")
+
+        async def error(request: Request) -> Response:
+            return render.error_page(404, "Nothing here", "This address leads nowhere.", "GET /error")
+
+        server.router.routes[:0] = [Route("/login", login), Route("/error", error)]
+
+    return add

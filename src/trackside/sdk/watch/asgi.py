@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from trackside.sdk.middleware.asgi import App, AsgiMiddleware, Receive, Scope, Send
 from trackside.sdk.watch.context import Owns, WatchContext, owns_nothing
 from trackside.sdk.watch.door import Door
+from trackside.sdk.watch.signature import is_asgi
 
 
 def watch(thing: object, context: WatchContext) -> object | None:
-    if not is_asgi(thing):
-        return None
-    return wrapped(cast(App, thing), context)
+    return wrapped(cast(App, thing), context) if is_asgi(thing) else None
 
 
 def wrapped(app: App, context: WatchContext, owns: Owns = owns_nothing) -> App:
@@ -33,7 +30,7 @@ class AsgiDoor:
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in self._door.paths:
+        if scope["type"] == "http":
             response = await self._door.answer(scope["method"], scope["path"], scope["headers"])
             if response is not None:
                 headers = [(name.encode(), value.encode()) for name, value in response.headers]
@@ -41,26 +38,3 @@ class AsgiDoor:
                 await send({"type": "http.response.body", "body": response.body})
                 return
         await self.app(scope, receive, send)
-
-
-def is_asgi(thing: object) -> bool:
-    """Three arguments, or two and a coroutine would be neither; a class is a factory, not an application."""
-    return callable(thing) and not inspect.isclass(thing) and parameters(thing) == 3
-
-
-def parameters(thing: Any) -> int | None:
-    """How many positional arguments `thing` must be called with; None when its signature does not tell."""
-    try:
-        found = inspect.signature(thing).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in found):
-        return None
-    return sum(parameter.kind in positional and parameter.default is parameter.empty for parameter in found)
-
-
-def is_coroutine_function(thing: Any) -> bool:
-    while isinstance(thing, partial):
-        thing = thing.func
-    return inspect.iscoroutinefunction(thing) or inspect.iscoroutinefunction(getattr(type(thing), "__call__", None))  # noqa: B004

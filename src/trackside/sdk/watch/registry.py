@@ -18,21 +18,33 @@ ENTRY_POINTS = "trackside.watch"
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    package: str
-    """The adapter is looked at only once the application has imported this; "" is always."""
     module: str
+    """Of the adapter, in this package."""
     watches: str
-    """In the plural, for the sentence that says what can be watched."""
+    """For the sentence that says what can be watched."""
+    types: tuple[tuple[str, str], ...] = ()
+    """(module, class) that it fits. Looked up among what the application has imported already; none is any type."""
+
+    def fits(self, thing: object) -> bool:
+        kinds = [getattr(sys.modules.get(module), name, None) for module, name in self.types]
+        return not self.types or any(isinstance(kind, type) and isinstance(thing, kind) for kind in kinds)
+
+    def adapter(self) -> Adapter:
+        return cast(Adapter, import_module(f"trackside.sdk.watch.{self.module}").watch)
 
 
 BUILT_IN = (
-    BuiltIn("fastapi", "fastapi", "FastAPI"),
-    BuiltIn("starlette", "starlette", "Starlette"),
-    BuiltIn("litestar", "litestar", "Litestar"),
-    BuiltIn("flask", "flask", "Flask"),
-    BuiltIn("django", "django", "Django applications"),
-    BuiltIn("", "asgi", "ASGI"),
-    BuiltIn("", "wsgi", "WSGI callables"),
+    BuiltIn("fastapi", "FastAPI", (("fastapi.applications", "FastAPI"),)),
+    BuiltIn("starlette", "Starlette", (("starlette.applications", "Starlette"),)),
+    BuiltIn("litestar", "Litestar", (("litestar.app", "Litestar"),)),
+    BuiltIn("flask", "Flask", (("flask.app", "Flask"),)),
+    BuiltIn(
+        "django",
+        "Django applications",
+        (("django.core.handlers.asgi", "ASGIHandler"), ("django.core.handlers.wsgi", "WSGIHandler")),
+    ),
+    BuiltIn("asgi", "ASGI"),
+    BuiltIn("wsgi", "WSGI callables"),
 )
 
 
@@ -43,19 +55,14 @@ def watch(thing: object, context: WatchContext) -> object:
         TypeError: nobody here can watch it.
     """
     for built_in in BUILT_IN:
-        if not built_in.package or built_in.package in sys.modules:
-            watched = _adapter(built_in.module)(thing, context)
-            if watched is not None:
-                return watched
+        watched = built_in.adapter()(thing, context) if built_in.fits(thing) else None
+        if watched is not None:
+            return watched
     for adapter in _foreign_adapters():
         watched = adapter(thing, context)
         if watched is not None:
             return watched
     raise TypeError(_refusal(thing))
-
-
-def _adapter(module: str) -> Adapter:
-    return cast(Adapter, import_module(f"trackside.sdk.watch.{module}").watch)
 
 
 def _foreign_adapters() -> list[Adapter]:
@@ -69,5 +76,8 @@ def _refusal(thing: object) -> str:
     *names, last = (built_in.watches for built_in in BUILT_IN)
     hint = ""
     if callable(thing):
-        hint = "; an ASGI callable takes (scope, receive, send), a WSGI callable (environ, start_response)"
+        hint = (
+            "; an ASGI callable is asynchronous and takes (scope, receive, send), a WSGI callable is not and takes"
+            " (environ, start_response), and the signature of this one says neither"
+        )
     return f"cannot watch {thing!r} ({type(thing).__qualname__}): Trackside watches {', '.join(names)} and {last}{hint}"

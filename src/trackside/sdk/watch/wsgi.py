@@ -1,3 +1,56 @@
 """Watches any WSGI callable, by wrapping it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import cast
+
+from trackside.sdk.endpoints import Headers
+from trackside.sdk.middleware.wsgi import App, Environ, StartResponse, WsgiMiddleware
+from trackside.sdk.watch.context import Owns, WatchContext, owns_nothing
+from trackside.sdk.watch.door import Door
+from trackside.sdk.watch.signature import is_wsgi
+
+TEMPLATE = "trackside.template"
+"""Key of the environ under which a framework's adapter leaves the route template."""
+
+
+def watch(thing: object, context: WatchContext) -> object | None:
+    return wrapped(cast(App, thing), context) if is_wsgi(thing) else None
+
+
+def wrapped(app: App, context: WatchContext, owns: Owns = owns_nothing) -> App:
+    """`app` measured and with our endpoints. When metrics are off, with the health endpoints only."""
+    door = Door(context, owns)
+    if context.requests is not None:
+        return WsgiMiddleware(app, context.requests, door.answer_sync, _template_of)
+    return WsgiDoor(app, door) if door.paths else app
+
+
+class WsgiDoor:
+    """Answers our paths and hands on everything else untouched."""
+
+    def __init__(self, app: App, door: Door) -> None:
+        self.app = app
+        self._door = door
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path in self._door.paths:
+            response = self._door.answer_sync(environ.get("REQUEST_METHOD", "GET"), path, _headers(environ))
+            if response is not None:
+                start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(response.headers))
+                return [response.body]
+        return self.app(environ, start_response)
+
+
+def _template_of(environ: Environ) -> str | None:
+    return environ.get(TEMPLATE)
+
+
+def _headers(environ: Environ) -> Headers:
+    for name in ("accept", "accept-encoding"):
+        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+        if value:
+            yield name.encode(), value.encode("latin-1")

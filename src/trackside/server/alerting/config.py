@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -10,6 +11,7 @@ from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.alerting.matchers import matcher, parse_matchers
 from trackside.server.schema import DurationMs, Section
 
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 ALL_LABELS = "..."
 NOT_YET = ("mute_time_intervals", "active_time_intervals")
 """Keys of Alertmanager's routes that this version does not act upon, and so must not take silently."""
@@ -80,6 +82,14 @@ class RouteConfig(Section):
         if value == 0:
             raise ValueError("expected a duration above 0, such as 5m")
         return value
+
+    @field_validator("match", "match_re")
+    @classmethod
+    def _plain_names(cls, texts: dict[str, str]) -> dict[str, str]:
+        for name in texts:
+            if not _LABEL_NAME.fullmatch(name):
+                raise ValueError(f"not a label name: {name!r}; other names than letters, digits and _ need `matchers`")
+        return texts
 
     @field_validator("match_re")
     @classmethod

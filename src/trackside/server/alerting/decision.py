@@ -20,7 +20,7 @@ class Told:
     uncertain: frozenset[Labels] = _NONE
     """Part of a message that may or may not have arrived: to be told again, whatever they are now."""
     at_ms: int | None = None
-    """When the last message that arrived was decided."""
+    """The time of the last message that arrived, from which a repeat counts."""
 
     @property
     def holds(self) -> frozenset[Labels]:
@@ -58,7 +58,7 @@ def due(alerts: Iterable[Alert], left: frozenset[Labels], told: Told, terms: Ter
     return tuple(sorted((*firing, *resolved), key=_order))
 
 
-def after_delivery(told: Told, alerts: Iterable[Alert], decided_ms: int) -> Told:
+def after_delivery(told: Told, alerts: Iterable[Alert], told_ms: int) -> Told:
     firing, uncertain = set(told.firing), set(told.uncertain)
     for alert in alerts:
         uncertain.discard(alert.labels)
@@ -66,7 +66,7 @@ def after_delivery(told: Told, alerts: Iterable[Alert], decided_ms: int) -> Told
             firing.discard(alert.labels)
         else:
             firing.add(alert.labels)
-    return Told(frozenset(firing), frozenset(uncertain), decided_ms)
+    return Told(frozenset(firing), frozenset(uncertain), told_ms)
 
 
 def after_doubt(told: Told, alerts: Iterable[Alert]) -> Told:

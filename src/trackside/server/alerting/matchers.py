@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.regex import compiled
 
@@ -12,7 +14,7 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _MODERN = re.compile(rf"\s*(?P<name>{_QUOTED}|{_WORD})\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_QUOTED}|{_WORD})\s*", re.S)
 # As Alertmanager had it before 0.27: names are ASCII, values need no quotes and may be empty or hold blanks.
 _CLASSIC = re.compile(
-    rf"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_QUOTED}|[^\",]*)\s*", re.S
+    rf"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_QUOTED}|(?:[^\\\x22,]|\\.)*)\s*", re.S
 )
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.S)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
@@ -70,18 +72,32 @@ def matcher(name: str, op: MatchOp, value: str) -> Matcher:
     return Matcher(name, op, value)
 
 
+def matches(matchers: Iterable[Matcher], labels: Labels) -> bool:
+    return all(_holds(one, labels.get(one.name)) for one in matchers)
+
+
+def _holds(one: Matcher, value: str) -> bool:
+    match one.op:
+        case MatchOp.EQUAL:
+            return value == one.value
+        case MatchOp.NOT_EQUAL:
+            return value != one.value
+    # Unlike in Prometheus, a dot does not match a line break in Alertmanager.
+    found = compiled(f"(?-s:{one.value})").fullmatch(value) is not None
+    return found == (one.op is MatchOp.REGEX)
+
+
 def _unquoted(text: str) -> str:
-    if not text.startswith('"'):
-        return text
+    inner = text[1:-1] if text.startswith('"') else text
     data = bytearray()
-    at = 1
-    for escape in _ESCAPE.finditer(text, 1, len(text) - 1):
-        data += text[at : escape.start()].encode("utf-8", "surrogatepass")
+    at = 0
+    for escape in _ESCAPE.finditer(inner):
+        data += inner[at : escape.start()].encode("utf-8", "surrogatepass")
         byte, code, letter = escape.groups()
         if letter is not None:
             data += _ESCAPES.get(letter, "\\" + letter).encode()
         else:
             data += bytes([int(byte, 16)]) if byte else chr(int(code, 16)).encode("utf-8", "replace")
         at = escape.end()
-    data += text[at:-1].encode("utf-8", "surrogatepass")
+    data += inner[at:].encode("utf-8", "surrogatepass")
     return data.decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher
 from trackside.server.alerting.config import ALL_LABELS, RouteConfig
-from trackside.server.regex import matches_all
+from trackside.server.alerting.matchers import matches
 
 GROUP_WAIT_MS = 30_000
 GROUP_INTERVAL_MS = 5 * 60_000
@@ -34,7 +34,7 @@ class Route:
 
     def matching(self, labels: Labels) -> tuple[Route, ...]:
         """The deepest routes that take an alert with these labels; () if this one does not."""
-        if not matches_all(self.matchers, labels):
+        if not matches(self.matchers, labels):
             return ()
         found: list[Route] = []
         for child in self.routes:

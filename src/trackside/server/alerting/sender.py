@@ -234,7 +234,9 @@ class Sender:
         self._waiting.pop(one.group_id, None)
         one.last_error = ""
         self._count()
-        told = after_delivery(self._knows(one.group_id), one.notification.alerts, one.decided_ms)
+        # A repeat counts from the flush, which has no jitter; but from the delivery, when that took more than one attempt.
+        told_ms = one.decided_ms if one.attempts == 1 else now_ms
+        told = after_delivery(self._knows(one.group_id), one.notification.alerts, told_ms)
         return [store.finished(one, now_ms), self._learn(one.group_id, told)]
 
     def _failed(self, one: Outgoing, error: DeliveryError) -> list[Work]:

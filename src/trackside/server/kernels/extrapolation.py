@@ -25,22 +25,40 @@ def rates(windows: Windows, *, counter: bool, per_second: bool) -> Float64s:
     to_end_s = (windows.ends_ms - last_ms) / 1000.0
     to_start_s = np.where(to_start_s >= average_s * EDGE_INTERVALS, average_s / 2, to_start_s)
     to_end_s = np.where(to_end_s >= average_s * EDGE_INTERVALS, average_s / 2, to_end_s)
-    sampled = windows.beside_values(sampled_s)
-    start = windows.beside_values(to_start_s)
+    span = (sampled_s, to_start_s, to_end_s, windows.range_ms / 1000.0 if per_second else 1.0)
     if counter:
-        start = _not_below_zero(first, change, sampled, start)
-    factor = (sampled + start + windows.beside_values(to_end_s)) / sampled
-    if per_second:
-        factor = factor / (windows.range_ms / 1000.0)
-    change *= factor
-    return windows.finished(change)
+        return windows.finished(_scaled_counter(windows, first, change, span))
+    return windows.finished(change * windows.beside_values(_factor(*span)))
 
 
-def _not_below_zero(first: Float64s, change: Float64s, sampled_s: Float64s, to_start_s: Float64s) -> Float64s:
-    """Distance to extrapolate to the left: a counter is not older than the moment its line crosses zero."""
-    to_zero_s = sampled_s * (first / change)
-    bounded = (change > 0) & (first >= 0) & (to_zero_s < to_start_s)
-    return np.where(bounded, to_zero_s, to_start_s)
+def _factor(sampled_s: Float64s, to_start_s: Float64s, to_end_s: Float64s, per_s: float) -> Float64s:
+    """What a change over the sampled part becomes over the whole window, or per second of it."""
+    factor: Float64s = (sampled_s + to_start_s + to_end_s) / sampled_s
+    return factor / per_s
+
+
+def _scaled_counter(
+    windows: Windows, first: Float64s, change: Float64s, span: tuple[Float64s, Float64s, Float64s, float]
+) -> Float64s:
+    """As any change, but a counter is not older than the moment its line crosses zero.
+
+    That moment differs from series to series, and matters for few: these are computed one by one.
+    """
+    sampled_s, to_start_s, to_end_s, per_s = span
+    young = first * windows.beside_values(sampled_s) < change * windows.beside_values(to_start_s)
+    young &= first >= 0
+    where = np.nonzero(young)
+    if not where[0].size:
+        change *= windows.beside_values(_factor(*span))
+        return change
+    rows = where[0]
+    own, own_first = change[where], first[where]
+    to_zero_s = sampled_s[rows] * (own_first / own)
+    to_start = np.where(to_zero_s < to_start_s[rows], to_zero_s, to_start_s[rows])
+    own = own * _factor(sampled_s[rows], to_start, to_end_s[rows], per_s)
+    change *= windows.beside_values(_factor(*span))
+    change[where] = own
+    return change
 
 
 def reset_corrections(windows: Windows) -> Float64s | None:

@@ -86,6 +86,8 @@ def quantiles(q: Float64s, values: Float64s, present: Bools, groups: Groups) -> 
 
 def k_largest(k: Int64s, values: Float64s, present: Bools, groups: Groups) -> Bools:
     """Which values are among the `k` (t,) largest of their group; shape (t, s)."""
+    if len(groups.sizes) == 1:
+        return largest(values, present, k)
     chosen = np.zeros(values.shape, dtype=bool)
     for _, columns in groups.equal_sized():
         chosen[:, columns] = largest(values[:, columns], present[:, columns], k)

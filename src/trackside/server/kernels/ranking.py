@@ -89,7 +89,7 @@ def largest(values: Float64s, present: Bools, k: Int64s) -> Bools:
     size = values.shape[-1]
     k = np.minimum(np.maximum(k, 0), size).reshape(-1, *([1] * (values.ndim - 2)))
     keys = np.where(present, -values, np.nan)
-    if size and int(k.max(initial=0)) == int(k.min(initial=0)) > 0 and not np.isnan(keys).any():
+    if size and int(k.min()) == int(k.max()) > 0 and not np.isnan(keys).any():
         return _below_threshold(keys, int(k.flat[0]))
     ranks = np.empty(values.shape, dtype=np.int64)
     order = np.lexsort((keys, ~present), axis=-1)
@@ -100,8 +100,11 @@ def largest(values: Float64s, present: Bools, k: Int64s) -> Bools:
 def _below_threshold(keys: Float64s, k: int) -> Bools:
     """As ranking does, in linear time: all below the k-th key, and of those equal to it the first ones."""
     threshold = np.partition(keys, k - 1, axis=-1)[..., k - 1 : k]
-    below = keys < threshold
-    equal = keys == threshold
-    missing = k - below.sum(axis=-1, keepdims=True)
-    chosen: Bools = below | (equal & (np.cumsum(equal, axis=-1) <= missing))
+    chosen = keys <= threshold
+    crowded = np.count_nonzero(chosen, axis=-1) > k
+    rows, limits, marks = (array.reshape(-1, array.shape[-1]) for array in (keys, threshold, chosen))
+    for row in np.flatnonzero(crowded):
+        below = rows[row] < limits[row]
+        marks[row] = below
+        marks[row, np.flatnonzero(rows[row] == limits[row])[: k - np.count_nonzero(below)]] = True
     return chosen

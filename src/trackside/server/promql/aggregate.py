@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 
 from trackside.exceptions import QueryError
-from trackside.model.labels import METRIC_NAME, Labels
+from trackside.model.labels import METRIC_NAME, Labels, quoted
 from trackside.server.kernels import groups
 from trackside.server.kernels.groups import Groups
 from trackside.server.promql.context import Context
@@ -177,14 +177,9 @@ def check_label_name(name: str) -> None:
     Raises:
         QueryError: a label cannot be called so: it is empty or not UTF-8.
     """
-    try:
-        valid = bool(name.encode("utf-8"))
-    except UnicodeEncodeError:
-        valid = False
-    if not valid:
-        raw = name.encode("utf-8", "surrogateescape")
-        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in raw)
-        raise QueryError(f'invalid label name "{text}"')
+    # The parser puts U+FFFD where an escape gives a byte that is no UTF-8.
+    if not name or "\ufffd" in name:
+        raise QueryError(f'invalid label name "{quoted(name)}"')
 
 
 def value_text(value: float) -> str:

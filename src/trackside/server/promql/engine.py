@@ -76,7 +76,7 @@ class Engine:
             value = context.evaluate(expr)
         if isinstance(value, str):
             raise QueryError(_wrong_type("string"))
-        return _result(_sorted(_matrix(value, context.steps_ms)), state)
+        return _result(_matrix(value, context.steps_ms, in_order=True), state)
 
     def _state(self, query: str, times: tuple[int, int, int], is_range: bool, cancel: Cancellation | None) -> Query:
         start_ms, end_ms, step_ms = times
@@ -119,26 +119,21 @@ def _instant_value(expr: Expr, context: Context) -> Matrix | Scalar | Text | tup
     return _matrix(value.columns(value.present[0]), context.steps_ms)
 
 
-def _matrix(value: Numbers | Vector, steps_ms: Int64s) -> Matrix:
+def _matrix(value: Numbers | Vector, steps_ms: Int64s, in_order: bool = False) -> Matrix:
+    """`in_order`: by labels, without the series that are nowhere present."""
     if isinstance(value, Numbers):
         values = value.values[None, :]
         return Matrix((Labels(),), steps_ms, values, np.ones(values.shape, dtype=bool))
+    labels = value.labels
+    order = list(range(len(labels)))
+    if in_order:
+        order = sorted(np.flatnonzero(value.present.any(axis=0)).tolist(), key=lambda column: labels[column].pairs)
     return Matrix(
-        labels=value.labels,
+        labels=tuple(labels[column] for column in order),
         steps_ms=steps_ms,
-        values=np.ascontiguousarray(value.values.T),
-        present=np.ascontiguousarray(value.present.T),
+        values=np.ascontiguousarray(value.values.T[order]),
+        present=np.ascontiguousarray(value.present.T[order]),
     )
-
-
-def _sorted(matrix: Matrix) -> Matrix:
-    """By labels, without the series that are nowhere present."""
-    there = np.flatnonzero(matrix.present.any(axis=1)).tolist()
-    order = sorted(there, key=lambda row: matrix.labels[row].pairs)
-    if order == list(range(len(matrix.labels))):
-        return matrix
-    labels = tuple(matrix.labels[row] for row in order)
-    return Matrix(labels, matrix.steps_ms, matrix.values[order], matrix.present[order])
 
 
 def _result(value: Matrix | Scalar | Text | tuple[Series, ...], state: Query) -> QueryResult:

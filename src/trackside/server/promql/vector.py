@@ -41,7 +41,7 @@ class Vector:
 
     @property
     def labels(self) -> tuple[Labels, ...]:
-        return tuple(labels.without(METRIC_NAME) for labels in self.named) if self.nameless else self.named
+        return tuple(map(unnamed, self.named)) if self.nameless else self.named
 
     def __len__(self) -> int:
         return len(self.named)
@@ -73,6 +73,14 @@ class Vector:
 
 
 Value = Numbers | Vector | str
+
+
+def unnamed(labels: Labels) -> Labels:
+    """Without the metric name, which nearly always sorts first."""
+    pairs = labels.pairs
+    if pairs and pairs[0][0] == METRIC_NAME:
+        return Labels(pairs[1:])
+    return labels.without(METRIC_NAME)
 
 
 def empty(steps: int) -> Vector:

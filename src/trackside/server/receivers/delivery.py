@@ -45,8 +45,9 @@ class Secret:
         return text.strip()
 
 
-async def post(client: httpx.AsyncClient, request: Request) -> None:
-    """
+async def post(client: httpx.AsyncClient, request: Request) -> str:
+    """The beginning of the answer, on one line.
+
     Raises:
         DeliveryError: anything but a 2xx answer.
     """
@@ -60,8 +61,10 @@ async def post(client: httpx.AsyncClient, request: Request) -> None:
             timeout=request.timeout_s,
             follow_redirects=False,
         ) as response:
+            excerpt = await _excerpt(response)
             if not response.is_success:
-                raise _refused(response, await _excerpt(response))
+                raise _refused(response, excerpt)
+            return excerpt
     except httpx.HTTPError as error:
         raise _unreachable(error, request.timeout_s) from error
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:

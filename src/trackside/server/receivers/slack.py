@@ -6,11 +6,14 @@ who read that something is broken want to read what, and that it is over.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated
 
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from trackside.exceptions import DeliveryError
 from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import Request, Secret, post
 from trackside.server.receivers.http_config import HttpConfig
@@ -18,6 +21,8 @@ from trackside.server.receivers.templates import NotificationTemplates, Notifica
 from trackside.server.schema import DurationMs, Section
 
 KIND = "slack"
+_ERROR_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*")
+"""Such as no_service or channel_not_found."""
 MAX_TITLE = 1_024
 MAX_TEXT = 8_000
 """Slack refuses messages that are much longer, and nobody reads them."""
@@ -60,6 +65,8 @@ class SlackConfig(Section):
     fields: tuple[SlackField, ...] = ()
     short_fields: bool = False
     actions: tuple[SlackAction, ...] = ()
+    message_text: Template = ""
+    """Text of the message itself, above the attachment."""
     mrkdwn_in: tuple[str, ...] = ("fallback", "pretext", "text")
     link_names: bool = False
     timeout: DurationMs = 10_000
@@ -91,7 +98,26 @@ class Slack:
         config = self._config
         url = await Secret(config.api_url, config.api_url_file).read()
         body = message(config, self._templates.texts(notification), notification)
-        await post(client, Request(url, body, config.http_config, timeout_s=(config.timeout or 10_000) / 1000))
+        answer = await post(client, Request(url, body, config.http_config, timeout_s=(config.timeout or 10_000) / 1000))
+        check_answer(answer)
+
+
+def check_answer(text: str) -> None:
+    """Slack says 200 to some messages that it does not take.
+
+    Raises:
+        DeliveryError: it did not take this one.
+    """
+    error = text if _ERROR_WORD.fullmatch(text) and text != "ok" else ""
+    if text.startswith("{"):
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            return
+        if answer.get("ok") is False:
+            error = str(answer.get("error") or "not ok")
+    if error:
+        raise DeliveryError(f"Slack answered: {error[:100]}", retry="rate" in error and "limit" in error)
 
 
 def message(config: SlackConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
@@ -100,6 +126,7 @@ def message(config: SlackConfig, texts: NotificationTexts, notification: Notific
         "username": texts.render(config.username),
         "icon_emoji": texts.render(config.icon_emoji),
         "icon_url": texts.render(config.icon_url),
+        "text": texts.render(config.message_text),
         "link_names": config.link_names,
         "attachments": [_attachment(config, texts, notification)],
     }

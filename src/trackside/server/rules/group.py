@@ -95,7 +95,7 @@ class RuleGroup:
         state = RuleState(rule, key, writer)
         if stored is not None and isinstance(rule, AlertingRule):
             state.alerts = {alert.labels: alert for alert in stored.alerts.get(key, [])}
-            state.unseen = set(state.alerts)
+            state.unseen = {labels for labels, alert in state.alerts.items() if alert.state is not AlertState.RESOLVED}
         return state
 
     def inherit(self, other: RuleGroup) -> None:

@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS block (
     refs BLOB NOT NULL,             -- a roaring bitmap, portable format
     lags BLOB NOT NULL              -- (uint32 place among the refs, int64 ms the last sample is before end_ms)*
 );
+CREATE TABLE IF NOT EXISTS dropped_block (
+    id INTEGER PRIMARY KEY          -- no block any more, but its pages are still to be deleted
+);
 CREATE TABLE IF NOT EXISTS block_page (
     id INTEGER PRIMARY KEY,         -- 65536 times the block's id, plus 0 for the header, 1 … for the pages
     data BLOB NOT NULL
@@ -104,11 +107,26 @@ def insert(connection: sqlite3.Connection, block: Block, lags_ms: Int64s, encode
     )
 
 
-def delete(connection: sqlite3.Connection, block_ids: Sequence[int]) -> None:
+def drop(connection: sqlite3.Connection, block_ids: Sequence[int]) -> None:
+    """These are no blocks any more. Their pages stay, for queries that know the block, until `delete_dropped`."""
     for block_id in block_ids:
-        first = block_id * _PAGES_OF_A_BLOCK
         connection.execute("DELETE FROM block WHERE id = ?", (block_id,))
+        connection.execute("INSERT OR REPLACE INTO dropped_block VALUES (?)", (block_id,))
+
+
+def delete_dropped(connection: sqlite3.Connection) -> None:
+    for row in connection.execute("SELECT id FROM dropped_block").fetchall():
+        first = row["id"] * _PAGES_OF_A_BLOCK
         connection.execute("DELETE FROM block_page WHERE id BETWEEN ? AND ?", (first, first + MAX_PAGES))
+    connection.execute("DELETE FROM dropped_block")
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """The greatest id of a block, a dropped or damaged one included."""
+    row = connection.execute(
+        "SELECT max((SELECT coalesce(max(id), 0) FROM block), (SELECT coalesce(max(id), 0) FROM dropped_block)) AS id"
+    ).fetchone()
+    return int(row["id"])
 
 
 def stored(connection: sqlite3.Connection) -> Iterator[tuple[Block, Int64s] | int]:

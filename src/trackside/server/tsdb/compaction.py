@@ -68,15 +68,16 @@ def _joinable_in_group(blocks: Sequence[Block], max_span_ms: int) -> Iterator[li
         ):
             small.append(cluster)
             continue
-        yield from _run(small)
+        # This run will not grow: now or never.
+        yield from _run(small, 2)
         small = [cluster] if len(cluster) == 1 and cluster[0].cells < _SMALL_CELLS else []
         if overlaps:
             yield cluster
-    yield from _run(small)
+    yield from _run(small, _FEW_SMALL)
 
 
-def _run(small: list[list[Block]]) -> Iterator[list[Block]]:
-    if len(small) >= _FEW_SMALL:
+def _run(small: list[list[Block]], at_least: int) -> Iterator[list[Block]]:
+    if len(small) >= at_least:
         yield [block for cluster in small for block in cluster]
 
 
@@ -84,7 +85,7 @@ def _fits(run: list[list[Block]], cluster: list[Block], max_span_ms: int) -> boo
     blocks = [block for each in [*run, cluster] for block in each]
     span_ms = max(block.end_ms for block in blocks) - blocks[0].start_ms
     # Series that came and went one after the other would make a table of holes.
-    is_dense = _cells(blocks) <= 4 * sum(block.samples for block in blocks) + _SMALL_CELLS
+    is_dense = _cells(blocks) <= 2 * sum(block.samples for block in blocks) + _SMALL_CELLS
     return span_ms <= max_span_ms and is_dense and sum(block.cells for block in blocks) < 4 * _SMALL_CELLS
 
 

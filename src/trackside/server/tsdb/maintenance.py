@@ -95,8 +95,9 @@ class Maintenance:
         made = list(sealed(columns.times_ms, columns.refs, columns.values, self._contents.index.labels))
         old_ids = [block.block_id for block in together]
         seniority = min(block.seniority for block in together)
-        new = self._store(made, together[0].group_id, seniority, partial(blocks.delete, block_ids=old_ids))
+        new = self._store(made, together[0].group_id, seniority, partial(blocks.drop, block_ids=old_ids))
         self._contents.replace(together, new)
+        self._delete_dropped()
 
     def _store(
         self,
@@ -124,8 +125,13 @@ class Maintenance:
     def _drop_expired(self, now_ms: int) -> None:
         gone = expired(self._contents.blocks.blocks, now_ms - self._config.retention, self._config.retention_size)
         if gone:
-            self._db.write(partial(blocks.delete, block_ids=[block.block_id for block in gone])).result()
+            self._db.write(partial(blocks.drop, block_ids=[block.block_id for block in gone])).result()
             self._contents.replace(gone, ())
+        self._delete_dropped()
+
+    def _delete_dropped(self) -> None:
+        """Not before nobody is sent there: a page that is missing would look like damage."""
+        self._db.write(blocks.delete_dropped).result()
 
     def _drop_unused(self, now_ms: int) -> None:
         """Forget series and groups of which no sample is left."""

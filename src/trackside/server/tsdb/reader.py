@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from random import Random
 from threading import Lock
 from typing import TypeVar
 
@@ -23,11 +23,19 @@ class BlockGoneError(Exception):
 
 
 class PageCache:
-    """The pages that were used last, up to so many bytes of them."""
+    """Recently used pages, up to so many bytes of them.
+
+    Of two pages picked at random the one that was not used for longer goes. To drop the very oldest would be worse: of
+    a dashboard that reads a little more than fits, again and again, not one page would still be there.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._entries: OrderedDict[Key, Header | Page] = OrderedDict()
+        self._entries: dict[Key, Header | Page] = {}
+        self._used: dict[Key, int] = {}
+        self._keys: list[Key] = []
+        self._clock = 0
+        self._random = Random(0)
         self._lock = Lock()
         self.nbytes = 0
 
@@ -35,22 +43,29 @@ class PageCache:
         with self._lock:
             found = self._entries.get(key)
             if found is not None:
-                self._entries.move_to_end(key)
+                self._clock += 1
+                self._used[key] = self._clock
             return found
 
     def put(self, key: Key, entry: Header | Page) -> None:
         with self._lock:
-            old = self._entries.pop(key, None)
-            self._entries[key] = entry
+            old = self._entries.get(key)
+            if old is None:
+                self._keys.append(key)
             self.nbytes += entry.nbytes - (0 if old is None else old.nbytes)
+            self._clock += 1
+            self._entries[key], self._used[key] = entry, self._clock
             while self.nbytes > self._limit_bytes:
-                _, dropped = self._entries.popitem(last=False)
-                self.nbytes -= dropped.nbytes
+                self._evict_one()
 
-    def drop_block(self, block_id: int) -> None:
-        with self._lock:
-            for key in [key for key in self._entries if key[0] == block_id]:
-                self.nbytes -= self._entries.pop(key).nbytes
+    def _evict_one(self) -> None:
+        keys = self._keys
+        one, other = self._random.randrange(len(keys)), self._random.randrange(len(keys))
+        loser = one if self._used[keys[one]] <= self._used[keys[other]] else other
+        keys[loser], keys[-1] = keys[-1], keys[loser]
+        key = keys.pop()
+        del self._used[key]
+        self.nbytes -= self._entries.pop(key).nbytes
 
 
 class BlockReader:

@@ -32,22 +32,19 @@ def opened(db: Database, config: StorageConfig, write: Callable[[Row], None]) ->
 
     def load(connection: sqlite3.Connection) -> int:
         head.load_groups(journal.groups(connection))
-        last_block, last_ref = _load_blocks(connection, contents)
-        last_ref = max(last_ref, _load_journal(connection, contents))
+        last_ref = max(_load_blocks(connection, contents), _load_journal(connection, contents))
         _load_catalogue(connection, contents, last_ref)
-        return last_block
+        return blocks.last_id(connection)
 
     return contents, db.read(load)
 
 
-def _load_blocks(connection: sqlite3.Connection, contents: Contents) -> tuple[int, int]:
-    """The greatest ids: of a block, of a series in one."""
+def _load_blocks(connection: sqlite3.Connection, contents: Contents) -> int:
+    """The greatest id of a series in a block."""
     found: list[tuple[Block, Int64s]] = []
-    last_block = 0
     for row in blocks.stored(connection):
         if isinstance(row, int):
             contents.count_damage(StorageError(f"block {row}: its list of series is damaged"))
-            last_block = max(last_block, row)
         else:
             found.append(row)
     found.sort(key=lambda each: each[0].end_ms)
@@ -56,9 +53,8 @@ def _load_blocks(connection: sqlite3.Connection, contents: Contents) -> tuple[in
         refs = np.array(block.bitmap, np.int64)
         contents.head.load_series(block.group_id, refs, newest_ms)
         last_ref = max(last_ref, int(refs[-1]))
-        last_block = max(last_block, block.block_id)
     contents.blocks = BlockSet(block for block, _ in found)
-    return last_block, last_ref
+    return last_ref
 
 
 def _load_journal(connection: sqlite3.Connection, contents: Contents) -> int:

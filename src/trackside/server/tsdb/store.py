@@ -23,7 +23,8 @@ from trackside.server.tsdb.recovery import opened
 from trackside.server.tsdb.selection import Columns, Selection, Tile, partition
 from trackside.server.tsdb.writer import JournalWriter
 
-_CACHE_BYTES = 48 << 20
+# Holds a day of six thousand series, at some three bytes a sample.
+_CACHE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class JournalWriter:
         self._waiting: deque[_Batch] = deque((_Batch(),))
         self._queued = self._committed = self._attempts = 0
         self._waiting_bytes = 0
-        self._hurry = self._closing = False
+        self._flushing = 0
+        self._closing = False
         self.errors = 0
         self.unprotected_rows = 0
         """Rows let go because the disk did not take them for too long."""
@@ -105,12 +106,13 @@ class JournalWriter:
         """Wait until what was added so far has been written, or failed to be: whether it is on disk."""
         with self._changed:
             target, attempts = self._queued, self._attempts
-            self._hurry = True
+            self._flushing += 1
             self._changed.notify_all()
             # The attempt under way may have begun before the last row was added; the second one has it.
             self._changed.wait_for(
                 lambda: self._committed >= target or self._attempts >= attempts + 2 or not self._thread.is_alive()
             )
+            self._flushing -= 1
             return self._committed >= target
 
     def close(self) -> None:
@@ -129,9 +131,9 @@ class JournalWriter:
                     self._attempts += 1
                     self._changed.notify_all()
                     return
-                urgent = (lambda: self._hurry or self._closing) if failed else self._is_urgent
-                self._changed.wait_for(urgent, _RETRY_S if failed else _DELAY_S)
-                self._hurry, closing = False, self._closing
+                soon, delay_s = (self._is_awaited, _RETRY_S) if failed else (self._is_urgent, _DELAY_S)
+                self._changed.wait_for(soon, delay_s)
+                closing = self._closing
                 taken, target = list(self._waiting), self._queued
                 self._waiting = deque((_Batch(),))
                 self._waiting_bytes = 0
@@ -139,8 +141,11 @@ class JournalWriter:
             if failed and closing:
                 return
 
+    def _is_awaited(self) -> bool:
+        return self._flushing > 0 or self._closing
+
     def _is_urgent(self) -> bool:
-        return self._hurry or self._closing or self._waiting_bytes >= _LARGE_BYTES
+        return self._is_awaited() or self._waiting_bytes >= _LARGE_BYTES
 
     def _write(self, taken: list[_Batch], target: int) -> bool:
         done = 0

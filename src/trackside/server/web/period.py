@@ -33,6 +33,8 @@ class Period:
     refresh_s: int
     range_text: str
     """As the URL has it ("1h"), or "" when the URL names a start and an end."""
+    fixed_s: tuple[str, str] = ("", "")
+    """Start and end as the URL has them, when it names them; the others are widened to whole steps."""
     interval_ms: int = 15_000
     """The longest scrape interval; a rate over fewer than four of them is mostly noise."""
 
@@ -50,7 +52,8 @@ class Period:
         return self.range_text or format_duration(max(1000, (self.end_ms - self.start_ms) // 1000 * 1000))
 
     def params(self) -> dict[str, str]:
-        span = {"range": self.range_text} if self.range_text else {"from": _s(self.start_ms), "to": _s(self.end_ms)}
+        from_s, to_s = self.fixed_s
+        span = {"range": self.range_text} if self.range_text else {"from": from_s, "to": to_s}
         return {**span, "refresh": str(self.refresh_s)}
 
     def link(self, path: str, **params: str) -> str:
@@ -66,15 +69,18 @@ def period_of(params: Mapping[str, str], now_ms: int, started_ms: int, interval_
     fixed = _fixed(params)
     refresh_s = _refresh(params.get("refresh", ""), fixed is not None)
     if fixed is not None:
-        start_ms, end_ms, range_text = *fixed, ""
-    else:
-        usual = USUAL_RANGE if now_ms - started_ms > _YOUNG_MS else YOUNG_RANGE
-        range_text, span_ms = _span(params.get("range", ""), usual)
-        # On whole steps, so that two refreshes ask for the same points and the curve does not shiver.
-        step_ms = step_for(span_ms)
-        end_ms = now_ms // step_ms * step_ms
-        start_ms = end_ms - span_ms // step_ms * step_ms
-    return Period(now_ms, start_ms, end_ms, step_for(end_ms - start_ms), refresh_s, range_text, interval_ms)
+        start_ms, end_ms = fixed
+        step_ms = step_for(end_ms - start_ms)
+        fixed_s = (_s(start_ms), _s(end_ms))
+        start_ms, end_ms = start_ms // step_ms * step_ms, -(-end_ms // step_ms) * step_ms
+        return Period(now_ms, start_ms, end_ms, step_ms, refresh_s, "", fixed_s, interval_ms)
+    usual = USUAL_RANGE if now_ms - started_ms > _YOUNG_MS else YOUNG_RANGE
+    range_text, span_ms = _span(params.get("range", ""), usual)
+    # On whole steps, so that two refreshes ask for the same points and the curve does not shiver.
+    step_ms = step_for(span_ms)
+    end_ms = now_ms // step_ms * step_ms
+    start_ms = end_ms - span_ms // step_ms * step_ms
+    return Period(now_ms, start_ms, end_ms, step_ms, refresh_s, range_text, interval_ms=interval_ms)
 
 
 def step_for(span_ms: int) -> int:
@@ -91,8 +97,6 @@ def _fixed(params: Mapping[str, str]) -> tuple[int, int] | None:
         return None
     if not 0 <= start_ms < end_ms or end_ms - start_ms > MAX_SPAN_MS:
         return None
-    step_ms = step_for(max(end_ms - start_ms, MIN_SPAN_MS))
-    start_ms, end_ms = start_ms // step_ms * step_ms, -(-end_ms // step_ms) * step_ms
     return start_ms, max(end_ms, start_ms + MIN_SPAN_MS)
 
 

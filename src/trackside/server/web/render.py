@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -106,16 +106,18 @@ class _HashedFiles(StaticFiles):
 
 def asset(name: str) -> str:
     """URL of a built file, or "" when the front end was not built."""
-    file_name = _manifest().get(name, "")
+    try:
+        changed_ns = (DIST / "manifest.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return ""
+    file_name = _manifest(changed_ns).get(name, "")
     return f"/static/{file_name}" if file_name else ""
 
 
-@cache
-def _manifest() -> dict[str, str]:
-    try:
-        document = json.loads((DIST / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+@lru_cache(maxsize=1)
+def _manifest(changed_ns: int) -> dict[str, str]:
+    """Read again when the front end was built again under a running server."""
+    document = json.loads((DIST / "manifest.json").read_text(encoding="utf-8"))
     return {str(name): str(file_name) for name, file_name in document.items()}
 
 

@@ -1,0 +1,276 @@
+"""The pages in a real browser: accessible, live without flicker, and within their budget."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+ROOT = Path(__file__).parents[3]
+AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+PAGES = {
+    "overview": "/",
+    "explore": "/explore",
+    "answer": "/explore?expr=sum by (job) (rate(http_requests_total[5m]))",
+    "mistake": "/explore?expr=sum(((x",
+    "alerts": "/alerts",
+    "targets": "/targets",
+    "log-in": "/login",
+    "error": "/error",
+}
+BUDGET_BYTES = 100_000
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="session")
+def bundled() -> None:
+    """The script and the style sheet as the sources have them now; one worker builds, the others wait."""
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    with (ROOT / "frontend/package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not build.bundle(ROOT, build.run) and not AXE.is_file():
+            build.run([shutil.which("npm") or "npm", "ci"], ROOT / "frontend")
+
+
+# Not for the session: while Playwright runs, its event loop counts as the thread's, and no other test could have one.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def server(bundled: None, make_console: Callable, make_app: Callable, own_pages: Callable) -> Iterator[SimpleNamespace]:
+    console = make_console()
+    app = make_app(console)
+    own_pages(app)
+    config = uvicorn.Config(app, port=0, log_level="error", lifespan="off")
+    uvicorn_server = uvicorn.Server(config)
+    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    thread.start()
+    while not uvicorn_server.started:
+        time.sleep(0.01)
+    port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
+    yield SimpleNamespace(url=f"http://127.0.0.1:{port}", console=console, stop=lambda: _stop(uvicorn_server, thread))
+    _stop(uvicorn_server, thread)
+
+
+def _stop(uvicorn_server: uvicorn.Server, thread: threading.Thread) -> None:
+    uvicorn_server.should_exit = uvicorn_server.force_exit = True
+    thread.join(5)
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: SimpleNamespace) -> Iterator[Callable[..., Page]]:
+    """Opens a page; whatever the console says there fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def opened(path: str, **options: object) -> Page:
+        context = browser.new_context(**{"timezone_id": "Asia/Kolkata", **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(8_000)
+        page.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.url + path)
+        return page
+
+    opened.complaints = complaints  # type: ignore[attr-defined]
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    return message.type == "error" and not message.location["url"].endswith("/error")
+
+
+def test_axe_finds_nothing(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/", bypass_csp=True)
+    rules = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations'] }"
+    found = []
+    for name, path in PAGES.items():
+        page.goto(server.url + path)
+        page.add_script_tag(path=AXE)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            result = page.evaluate(f"axe.run({rules})")
+            found += [
+                f"{name}, {scheme}: {violation['id']}: {node['html'][:160]}"
+                for violation in result["violations"]
+                for node in violation["nodes"]
+            ]
+
+    assert found == [], "\n".join(found)
+
+
+def test_no_page_is_wider_than_the_window(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/")
+    wide = []
+    for name, path in PAGES.items():
+        page.goto(server.url + path)
+        for width in (2560, 1440, 820, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            by = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            wide += [f"{name} at {width} by {by}"] if by > 0 else []
+
+    assert wide == []
+
+
+def test_a_refresh_keeps_the_charts_and_brings_new_numbers(
+    open_page: Callable[..., Page], server: SimpleNamespace
+) -> None:
+    page = open_page("/?range=1h")
+    page.wait_for_selector("#chart-rate canvas")
+    page.evaluate("document.querySelector('#chart-rate canvas').mine = true")
+    page.click("#chart-rate [data-line='1'] button")
+    before = page.inner_text(".as-of")
+    server.console.clock.time_ms += 600_000
+    page.keyboard.press("r")
+    page.wait_for_function("before => document.querySelector('.as-of').innerText !== before", arg=before)
+
+    assert page.evaluate("document.querySelector('#chart-rate canvas').mine") is True
+    assert page.get_attribute("#chart-rate [data-line='1'] button", "aria-pressed") == "false"
+    assert page.evaluate("document.querySelectorAll('#app').length") == 1
+
+
+def test_a_page_refreshes_by_itself_and_not_while_paused(
+    open_page: Callable[..., Page], server: SimpleNamespace
+) -> None:
+    page = open_page("/targets?refresh=2")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response(lambda response: "/targets" in response.url) as answer:
+        pass
+    assert answer.value.request.headers["hx-request"] == "true"
+
+    page.click("#refresh-menu summary")
+    page.click("#refresh-menu >> text=paused")
+    page.wait_for_selector('#app[data-refresh-s="0"]')
+    asked.clear()
+    page.wait_for_timeout(2_500)
+    assert asked == []
+
+
+def test_a_server_that_is_away_is_said_in_one_line(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/targets?refresh=2")
+    server.stop()
+    page.keyboard.press("r")
+    page.wait_for_selector("#stale-note:not(:empty)")
+
+    assert "the server does not answer. Trying again" in page.inner_text("#stale-note")
+    open_page.complaints.clear()  # type: ignore[attr-defined] - the browser rightly notes the refused connection
+
+
+def test_times_are_local_and_utc_is_a_hover_away(open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    moment = page.locator("h1 time")
+
+    assert moment.inner_text() == page.evaluate("new Date('2025-11-25T13:50:30Z').toTimeString().slice(0, 5)")
+    assert moment.get_attribute("title") == "2025-11-25 13:50:30 UTC"
+
+
+def test_dragging_over_a_chart_puts_the_time_into_the_address(open_page: Callable[..., Page]) -> None:
+    page = open_page("/?range=1h")
+    over = page.locator("#chart-rate .u-over")
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60, steps=5)
+    page.mouse.up()
+    page.wait_for_url("**from=*")
+    page.wait_for_selector(".ranges .fixed")
+
+    assert page.evaluate("document.querySelector('#app').dataset.refreshS") == "0"
+    page.go_back()
+    page.wait_for_selector('.ranges a[aria-current]:text-is("1h")')
+
+
+def test_the_keyboard_goes_everywhere(open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog:not([open])", state="attached")
+    for letter, path in (("a", "/alerts"), ("t", "/targets"), ("e", "/explore"), ("o", "/?")):
+        page.keyboard.press("g")
+        page.keyboard.press(letter)
+        page.wait_for_url(f"**{path}*")
+    page.keyboard.press("/")
+    page.wait_for_url("**/explore*")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "expr"
+
+
+def test_metric_names_are_completed(open_page: Callable[..., Page]) -> None:
+    page = open_page("/explore")
+    page.click("#expr")
+    page.keyboard.type("sum(http_requests_to")
+    page.wait_for_selector("#completions [role=option]")
+    page.keyboard.press("Tab")
+
+    assert page.input_value("#expr") == "sum(http_requests_total"
+    page.keyboard.type(")")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert "expr=sum%28http_requests_total%29" in page.url
+
+
+def test_a_refresh_leaves_a_half_written_query_alone(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/explore?expr=up&refresh=2")
+    page.fill("#expr", "up + half a thou")
+    with page.expect_response(lambda response: "/explore" in response.url):
+        pass
+    page.wait_for_timeout(100)
+
+    assert page.input_value("#expr") == "up + half a thou"
+
+
+def test_without_scripts_the_numbers_and_pictures_are_there(open_page: Callable[..., Page]) -> None:
+    page = open_page("/?range=1h", java_script_enabled=False)
+
+    assert page.locator("#chart-rate svg path.line").first.is_visible()
+    assert page.locator("h1").inner_text().startswith("shop is failing")
+    page.locator('.ranges a:text-is("6h")').click()
+    assert "range=6h" in page.url
+
+
+def test_a_first_visit_weighs_less_than_its_budget(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/?range=1h")
+    page.wait_for_load_state("networkidle")
+    weight = page.evaluate(
+        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+        ".reduce((sum, entry) => sum + entry.transferSize, 0)"
+    )
+
+    assert 20_000 < weight < BUDGET_BYTES
+
+
+def test_the_bundle_is_kept_by_the_browser_for_ever(bundled: None, server: SimpleNamespace) -> None:
+    name = next((ROOT / "src/trackside/server/web/static/dist").glob("app-*.js")).name
+    done = subprocess.run(
+        ["curl", "-sI", f"{server.url}/static/{name}"], capture_output=True, text=True, check=True, timeout=5
+    )
+
+    assert "cache-control: public, max-age=31536000, immutable" in done.stdout.lower()
