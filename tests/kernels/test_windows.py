@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trackside.server.kernels.windows import CHUNK_ELEMENTS, Bounds, batches, prefix_counts, reduce_windows
-from trackside.server.series import HOLE
+from trackside.server.series import HOLE, STALE
 
 
 def dense(values, lo, hi):
@@ -33,6 +33,19 @@ def test_a_column_with_holes_is_closed_up():
     assert holed.counts().tolist() == [1, 2]
     assert holed.values.tolist() == [1.0, 3.0]
     assert holed.times_ms.tolist() == [10, 30]
+
+
+def test_rows_without_any_sample_do_not_set_the_columns_apart():
+    values = np.array([[1.0, 1.0], [HOLE, STALE], [3.0, 3.0]])
+    [(columns, windows)] = list(batches(np.array([10, 20, 30]), values, True, Bounds(np.array([20, 30]), 100)))
+    assert columns.tolist() == [0, 1]
+    assert windows.values.tolist() == [[1.0, 1.0], [3.0, 3.0]]
+    assert windows.counts().tolist() == [1, 2]
+
+
+def test_a_frame_of_markers_only_has_empty_windows():
+    found = list(batches(np.array([10]), np.array([[HOLE, STALE]]), True, Bounds(np.array([20]), 100)))
+    assert [windows.present().tolist() for _, windows in found] == [[[False, False]]]
 
 
 def test_wide_frames_come_in_chunks_that_cover_every_column_once():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import promql_parser
 import pytest
 
 from trackside.exceptions import QueryError
@@ -97,6 +98,11 @@ def test_find_names(catalogue: dict[str, list[str]] | None, expected: Names) -> 
             id="quantile",
         ),
         pytest.param(
+            Red(FULL, "1m", "shop").mean_in_flight("path"),
+            'sum by (path) (avg_over_time(http_requests_in_progress{job="shop"}[1m]))',
+            id="load as a curve",
+        ),
+        pytest.param(
             Red(FULL, "1m", "shop", (("method", "GET"), ("path", '/"x"'))).in_flight(),
             'sum(http_requests_in_progress{job="shop", path="/\\"x\\""})',
             id="a gauge without the method, and a route with quotes",
@@ -105,3 +111,4 @@ def test_find_names(catalogue: dict[str, list[str]] | None, expected: Names) -> 
 )
 def test_red(query: str, expected: str) -> None:
     assert query == expected
+    promql_parser.parse(query)

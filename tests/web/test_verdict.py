@@ -82,9 +82,10 @@ def test_targets(targets: list[TargetStatus], expected: list[tuple[Level, str]])
 
 def test_the_worst_comes_first_and_the_longest_among_equals() -> None:
     findings = [
+        Finding(Level.BAD, "d", ""),
         Finding(Level.WARN, "a", "", since_ms=1),
         Finding(Level.BAD, "b", "", since_ms=9),
         Finding(Level.BAD, "c", "", since_ms=5),
     ]
 
-    assert [finding.subject for finding in worst_first(findings)] == ["c", "b", "a"]
+    assert [finding.subject for finding in worst_first(findings)] == ["c", "b", "d", "a"]

@@ -6,15 +6,16 @@ import asyncio
 import ipaddress
 import logging
 import signal
+import socket
 from pathlib import Path
 
 import click
 
 from trackside.exceptions import ConfigError
-from trackside.server.app import App
+from trackside.server.app import App, AppSettings
 from trackside.server.clock import SystemClock
 from trackside.server.config import load_config
-from trackside.server.web.listener import listening
+from trackside.server.web.listener import bound, listening
 
 try:
     import uvloop
@@ -52,12 +53,18 @@ def serve(config_file: Path | None, data_dir: Path, listen: str, external_url: s
         raise ConfigError(f"--no-auth lets everybody in, so it needs a loopback address; --listen is {listen}")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     config = load_config(config_file)
-    factory = uvloop.new_event_loop if uvloop is not None else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(App(config, data_dir, SystemClock(), no_auth=no_auth), host, port, external_url))
+    try:
+        listener, address = bound(host, port)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}") from error
+    with listener:
+        url = external_url.rstrip("/") or f"http://{address}"
+        app = App(config, AppSettings(data_dir, url, no_auth), SystemClock())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop is not None else None) as runner:
+            runner.run(_serve(app, listener, address))
 
 
-async def _serve(app: App, host: str, port: int, external_url: str) -> None:
+async def _serve(app: App, listener: socket.socket, address: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,14 +78,12 @@ async def _serve(app: App, host: str, port: int, external_url: str) -> None:
 
     loop.add_signal_handler(signal.SIGHUP, reload)
     try:
-        async with listening(app.asgi, host, port) as address:
-            await app.start(external_url.rstrip("/") or f"http://{address}")
+        await app.start()
+        async with listening(app.asgi, listener):
             click.echo(f"listening on http://{address}")
-            if app.login_path is not None:
-                click.echo(f"log in at   {app.external_url}{app.login_path}", err=True)
+            if not app.settings.no_auth:
+                click.echo(f"log in at {app.settings.external_url}/login?key={app.admin_key}", err=True)
             await stop.wait()
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     finally:
         await app.stop()
 

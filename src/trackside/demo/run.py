@@ -17,7 +17,7 @@ from trackside.demo.processes import Child, Processes, free_port
 from trackside.demo.receiver import Received, Receiver
 from trackside.demo.traffic import Traffic
 from trackside.exceptions import TracksideError
-from trackside.server.web.listener import listening
+from trackside.server.web.listener import bound, listening
 
 READY_WITHIN_S = 40.0
 PREFERRED_PORTS = {"server": 9490, "shop": 9491, "worker": 9492, "receiver": 9493}
@@ -66,7 +66,8 @@ async def running_demo(
     receiver, traffic = Receiver(show), Traffic(f"http://{addresses.shop}")
     processes = Processes(tell)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(listening(receiver, "127.0.0.1", ports["receiver"]))
+        listener, _ = bound("127.0.0.1", ports["receiver"])
+        await stack.enter_async_context(listening(receiver, stack.enter_context(listener)))
         stack.push_async_callback(processes.stop)
         for child in _children(folder, config, addresses, ports):
             await processes.start(child)

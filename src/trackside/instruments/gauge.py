@@ -58,11 +58,12 @@ class GaugeChild:
             self.dec()
 
     def raw(self) -> Raw | None:
+        # Adding zero makes one of the two zeros: they are equal, but are written differently.
         function = self._function
         if function is None:
-            return (float(self._value),)
+            return (float(self._value) + 0.0,)
         try:
-            return (float(function()),)
+            return (float(function()) + 0.0,)
         except Exception:  # noqa: BLE001 - the application's code must not break the scrape
             self._report("set_function")
             return None

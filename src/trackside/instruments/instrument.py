@@ -26,7 +26,7 @@ class Instrument(ABC, Generic[ChildT]):
     """
 
     def __init__(self, description: Description, lock: RLock, report: ReportError, max_series: int) -> None:
-        # Re-entrant: a signal handler or finalizer that counts while its thread holds the lock must not wait for itself.
+        # Re-entrant: a signal handler or finalizer that counts while its thread has the lock must not wait for itself.
         self._lock = lock
         self._report = report
         self._children: dict[LabelValues, ChildT] = {}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from trackside.model.health import CheckResult, HealthReport
 from trackside.sdk.health import Health
-
-Headers = Iterable[tuple[bytes, bytes]]
-"""As ASGI has them: names in lower case."""
+from trackside.sdk.middleware.answers import Headers
 
 _COMPRESS_ABOVE_BYTES = 1024
 
@@ -165,11 +163,7 @@ def _shown(result: CheckResult) -> dict[str, object]:
 
 
 def _request(method: str, headers: Headers) -> _Request:
-    found = {b"accept": "", b"accept-encoding": ""}
-    for name, value in headers:
-        if name in found:  # a header may come several times, which means the same as once with commas
-            found[name] += ("," if found[name] else "") + value.decode("latin-1")
-    return _Request(method, found[b"accept"], found[b"accept-encoding"])
+    return _Request(method, headers.get("accept", ""), headers.get("accept-encoding", ""))
 
 
 def _refused(request: _Request) -> Response | None:

@@ -148,7 +148,7 @@ def _families(metrics: RequestMetrics) -> list[_Family]:
     if options.sizes:
         families += [
             _Family(
-                about("request_size_bytes_total", counter, "Bytes of request bodies that were read.", by_path),
+                about("request_size_bytes_total", counter, "Bytes of request bodies.", by_path),
                 lambda: _sizes(metrics, _RECEIVED),
             ),
             _Family(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,7 @@ class RootConfig(Section):
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: tuple[ScrapeConfig, ...] = ()
     rule_files: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
     route: RouteConfig | None = None
     receivers: tuple[ReceiverConfig, ...] = ()
     storage: StorageConfig = Field(default_factory=StorageConfig)
@@ -38,6 +41,8 @@ class ServerConfig:
     text: str
     root: RootConfig = field(default_factory=RootConfig)
     rule_groups: tuple[RuleGroupConfig, ...] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the notification templates, by file name."""
 
 
 def load_config(file: Path | None) -> ServerConfig:
@@ -52,8 +57,21 @@ def load_config(file: Path | None) -> ServerConfig:
     document = parse_yaml(text, str(file))
     root = section_of(document, RootConfig)
     _check_references(document, root)
-    groups = tuple(group for path in _rule_files(document, root, file) for group in load_rule_file(path))
-    return ServerConfig(file, text, root, groups)
+    rule_files = _files(document, "rule_files", root.rule_files, file)
+    groups = tuple(group for path in rule_files for group in load_rule_file(path))
+    templates = {str(path): read_file(path) for path in _files(document, "templates", root.templates, file)}
+    return ServerConfig(file, text, root, groups, templates)
+
+
+_SECRET = re.compile(
+    r"""^(\s*(?:-\s+)?(?:password|credentials|bearer_token|api_url|token|secret|auth_\w+)\s*:\s*)\S.*$""", re.M
+)
+
+
+def masked(text: str) -> str:
+    """The configuration with its secrets taken out, for whoever may look but not know."""
+    without_keys = _SECRET.sub(r"\1<secret>", text)
+    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1<secret>@", without_keys)
 
 
 def read_file(file: Path) -> str:
@@ -95,13 +113,13 @@ def _check_route(document: YamlDocument, route: RouteConfig, names: set[str], pa
         _check_route(document, child, names, (*path, "routes", index))
 
 
-def _rule_files(document: YamlDocument, root: RootConfig, file: Path) -> list[Path]:
-    """The files that the patterns name, relative to the configuration; each once."""
+def _files(document: YamlDocument, key: str, patterns: tuple[str, ...], file: Path) -> list[Path]:
+    """The files that the patterns under `key` name, relative to the configuration; each once."""
     found: dict[Path, None] = {}
-    for index, pattern in enumerate(root.rule_files):
+    for index, pattern in enumerate(patterns):
         paths = sorted(glob.glob(str(file.parent / pattern)))  # noqa: PTH207 - a pattern may be absolute
         # As in Prometheus, a pattern may match nothing; a plain name that is not there is a mistake.
         if not paths and not glob.has_magic(pattern):
-            raise document.error(("rule_files", index), f"no such file: {pattern}")
+            raise document.error((key, index), f"no such file: {pattern}")
         found |= dict.fromkeys(Path(path) for path in paths)
     return list(found)

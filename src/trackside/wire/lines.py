@@ -94,8 +94,8 @@ def sample_line(line: bytes, number: int, dialect: Dialect) -> SampleLine:
     return SampleLine(found["series"], found["name"] or b"", found["braces"] or b"", value, timestamp_ms, exemplar)
 
 
-def series_labels(name: bytes, braces: bytes, number: int) -> tuple[str, Labels]:
-    """Name of the series, and its labels without the name.
+def series_labels(name: bytes, braces: bytes, number: int) -> tuple[str, dict[str, str]]:
+    """Name of the series, and its labels without the name. A label may be empty, which says that there is none.
 
     Raises:
         ParseError: a label that is none, or is there twice; no name, or two.
@@ -106,7 +106,7 @@ def series_labels(name: bytes, braces: bytes, number: int) -> tuple[str, Labels]
     if not name and len(in_braces) != 1:
         raise ParseError("expected one metric name", line=number, text=excerpt(braces))
     metric = name.decode("ascii") if name else in_braces[0]
-    return metric, Labels.of(pairs)
+    return metric, pairs
 
 
 def metadata_line(line: bytes, number: int) -> MetadataLine | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from trackside.exceptions import ParseError
+from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
 from trackside.wire.lines import Dialect, MetadataLine, excerpt, metadata_line, sample_line, series_labels, unescaped
 
@@ -87,10 +89,11 @@ class Metadata:
         draft = self.drafts.get(self.family(sample_name))
         return MetricType.UNKNOWN if draft is None else draft.type
 
-    def families(self) -> tuple[MetricFamily, ...]:
+    def families(self, limit: int | None = None) -> tuple[MetricFamily, ...]:
+        """The first `limit` of them, in the order of the exposition."""
         return tuple(
             MetricFamily(self._registered_name(name, draft), draft.type, draft.help, tuple(draft.samples), draft.unit)
-            for name, draft in self.drafts.items()
+            for name, draft in islice(self.drafts.items(), limit)
         )
 
     def _registered_name(self, name: str, draft: _Draft) -> str:
@@ -116,7 +119,7 @@ def read(body: bytes, dialect: Dialect) -> Exposition:
             continue
         parsed = sample_line(line, number, dialect)
         name, labels = series_labels(parsed.name, parsed.braces, number)
-        sample = Sample(name, labels, parsed.value, parsed.timestamp_ms, parsed.exemplar)
+        sample = Sample(name, Labels.of(labels), parsed.value, parsed.timestamp_ms, parsed.exemplar)
         metadata.drafts.setdefault(metadata.family(name), _Draft()).samples.append(sample)
     return Exposition(metadata.families())
 

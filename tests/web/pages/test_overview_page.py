@@ -49,7 +49,15 @@ def test_nothing_scraped_yet_shows_the_lines_to_copy(visit: Visit, fakes: Simple
     nothing = {"rule_groups": list, "targets": list, "backend": fakes.Backend(lambda: fakes.NOW_MS, metrics=())}
     page = visit("/", **nothing)
 
-    assert "Nothing is scraped yet." in page or "payments" in page
+    assert heading(page) == "Nothing is scraped yet."
+    assert "scrape_configs:" in page
+
+
+def test_a_service_that_pushes_needs_no_target(visit: Visit) -> None:
+    page = visit("/", rule_groups=list, targets=list)
+
+    assert re.findall(r'<tr id="service-(\w+)"', page) == ["shop", "gateway"]
+    assert "pushed" in page
 
 
 def test_a_service_without_http_metrics_says_how_to_get_them(visit: Visit) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+Headers = Mapping[str, str]
+"""By name in lower case."""
+
 
 class Answer(Protocol):
     """What the monitoring says on a path of its own, such as `/metrics`."""
@@ -32,8 +35,8 @@ class PathSet:
         return PathSet((*self.exact, *other.exact, *(f"{prefix}*" for prefix in (*self.prefixes, *other.prefixes))))
 
 
-def joined_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """Of an ASGI scope, with lower-case names; a header given twice is joined as HTTP allows."""
+def joined_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Of an ASGI scope; a header given twice is joined as HTTP allows."""
     found: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

@@ -7,7 +7,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any
 
-from trackside.sdk.middleware.answers import Answer, PathSet, joined_headers
+from trackside.sdk.middleware.answers import Answer, Headers, PathSet, joined_headers
 from trackside.sdk.middleware.routes import Templates, subject_of
 from trackside.sdk.request_metrics import CLIENT_GONE, KNOWN_METHODS, UNMATCHED, CellCache, RequestMetrics
 
@@ -16,7 +16,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-AnswerAsync = Callable[..., Awaitable[Answer | None]]
+AnswerAsync = Callable[[str, str, Headers], Awaitable[Answer | None]]
+"""Of method, path and headers; None when the path is not one of ours."""
 
 _SEEN = "trackside.request_metrics"
 _LAST_MESSAGES = frozenset(("http.response.pathsend", "http.response.zerocopysend"))
@@ -32,8 +33,8 @@ class AsgiMiddleware:
         answer: AnswerAsync | None = None,
         answered_paths: Collection[str] = ("*",),
     ) -> None:
-        """`answer(method, path, headers)` is asked on `answered_paths` (as `excluded_paths` are written; all, unless
-        told), and the app where it says None."""
+        """`answer` is asked on `answered_paths` (written as `excluded_paths` are; on every path, unless told), and
+        where it says None the app."""
         self.app = app
         self._metrics = metrics
         self._answer = answer
@@ -200,7 +201,8 @@ class _Request:
 def _raised_by_sending(error: BaseException | None, send: Send) -> bool:
     """Whether the connection broke under the server's `send`: frameworks wrap what it raises, and the app's own broken
     connections look the same but did not come through it."""
-    code = getattr(getattr(send, "__func__", send), "__code__", None)
+    called = getattr(send, "func", send)
+    code = getattr(getattr(called, "__func__", called), "__code__", None)
     for _ in range(8):
         if error is None:
             return False

@@ -1,4 +1,4 @@
-"""Which path template a request belongs to, as the app's own router left it in the ASGI scope. Nothing is matched twice."""
+"""Which path template a request belongs to, as the app's own router left it in the scope: nothing is matched twice."""
 
 from __future__ import annotations
 

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from typing import cast
 
-from trackside.sdk.middleware.asgi import App, AsgiMiddleware, Receive, Scope, Send
+from trackside.sdk.middleware.answers import joined_headers
+from trackside.sdk.middleware.asgi import AsgiApp, AsgiMiddleware, Receive, Scope, Send
 from trackside.sdk.watch.context import Owns, WatchContext, owns_nothing
 from trackside.sdk.watch.door import Door
 from trackside.sdk.watch.signature import is_asgi
 
 
 def watch(thing: object, context: WatchContext) -> object | None:
-    return wrapped(cast(App, thing), context) if is_asgi(thing) else None
+    return wrapped(cast(AsgiApp, thing), context) if is_asgi(thing) else None
 
 
-def wrapped(app: App, context: WatchContext, owns: Owns = owns_nothing) -> App:
+def wrapped(app: AsgiApp, context: WatchContext, owns: Owns = owns_nothing) -> AsgiApp:
     """`app` measured and with our endpoints. When metrics are off, with the health endpoints only."""
     door = Door(context, owns)
     if context.requests is not None:
-        return AsgiMiddleware(app, context.requests, door.answer)
+        return AsgiMiddleware(app, context.requests, door.answer, door.paths)
     return AsgiDoor(app, door) if door.paths else app
 
 
 class AsgiDoor:
     """Answers our paths and hands on everything else untouched."""
 
-    def __init__(self, app: App, door: Door) -> None:
+    def __init__(self, app: AsgiApp, door: Door) -> None:
         self.app = app
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            response = await self._door.answer(scope["method"], scope["path"], scope["headers"])
+        path = "" if scope["type"] != "http" else scope["path"].removeprefix(scope.get("root_path", ""))
+        if path in self._door.paths:
+            response = await self._door.answer(scope["method"], path, joined_headers(scope["headers"]))
             if response is not None:
                 headers = [(name.encode(), value.encode()) for name, value in response.headers]
                 await send({"type": "http.response.start", "status": response.status, "headers": headers})

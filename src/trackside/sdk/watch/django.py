@@ -5,16 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
+from time import perf_counter
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpResponse
 from django.urls import Resolver404, resolve
 
+from trackside.sdk.endpoints import Response
+from trackside.sdk.guard import Guard
+from trackside.sdk.middleware.answers import Headers
 from trackside.sdk.middleware.asgi import Receive, Scope, Send
 from trackside.sdk.middleware.wsgi import Environ, StartResponse
+from trackside.sdk.monitor import Monitor
+from trackside.sdk.request_metrics import UNMATCHED, RequestMetrics
 from trackside.sdk.watch import asgi, wsgi
 from trackside.sdk.watch.context import WatchContext
-from trackside.sdk.watch.template import Templates
+from trackside.sdk.watch.door import Door
 
 # Anchors of `re_path`; after "[" a caret means something else.
 _ANCHORS = re.compile(r"(?<!\[)\^|\$$|\\Z$")
@@ -67,7 +76,7 @@ def _watched_wsgi(kind: type, app: Callable[[Environ, StartResponse], Iterable[b
 
 
 def _keep_templates_async(handler: Any, context: WatchContext) -> None:
-    get_response, templates, guard = handler.get_response_async, Templates(), context.guard
+    get_response, guard = handler.get_response_async, context.guard
 
     async def get_and_keep(request: Any) -> Any:
         try:
@@ -75,7 +84,7 @@ def _keep_templates_async(handler: Any, context: WatchContext) -> None:
         finally:
             with guard.shielded("read the route of a request"):
                 if request.resolver_match is not None:
-                    request.scope["route"] = templates.of(template(request.resolver_match))
+                    request.scope["path_template"] = template(request.resolver_match)
 
     if context.requests is not None:
         handler.get_response_async = get_and_keep
@@ -94,3 +103,68 @@ def _keep_templates(handler: Any, context: WatchContext) -> None:
 
     if context.requests is not None:
         handler.get_response = get_and_keep
+
+
+class Middleware:
+    """For `settings.MIDDLEWARE`, first of all, where the handler itself cannot be watched:
+    "trackside.sdk.watch.django.Middleware". The monitor is `settings.TRACKSIDE_MONITOR`, or one made from the
+    environment. What a watched handler counts already is not counted here again."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        monitor = getattr(settings, "TRACKSIDE_MONITOR", None) or Monitor()
+        self._get_response = get_response
+        self._requests: RequestMetrics | None = monitor.context.requests
+        self._guard: Guard = monitor.context.guard
+        self._door = Door(monitor.context, owns)
+        self._async = iscoroutinefunction(get_response)
+        if self._async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: Any) -> Any:
+        if self._async:
+            return self._call_async(request)
+        answer = self._door.answer_sync(request.method, request.path_info, _headers(request))
+        if answer is not None:
+            return _django_response(answer)
+        began_s = perf_counter()
+        return self._counted(request, self._get_response(request), began_s)
+
+    async def _call_async(self, request: Any) -> Any:
+        answer = await self._door.answer(request.method, request.path_info, _headers(request))
+        if answer is not None:
+            return _django_response(answer)
+        began_s = perf_counter()
+        return self._counted(request, await self._get_response(request), began_s)
+
+    def _counted(self, request: Any, response: Any, began_s: float) -> Any:
+        requests = self._requests
+        if requests is None or getattr(request, "scope", request.META).get("trackside.request_metrics") is requests:
+            return response
+        with self._guard.shielded("count a request"):
+            match = request.resolver_match
+            cell = requests.cell(request.method, template(match) if match else UNMATCHED, response.status_code)
+            received = request.META.get("CONTENT_LENGTH") or "0"
+            received_bytes = int(received) if received.isdecimal() else 0
+            if not response.streaming:
+                requests.count(cell, perf_counter() - began_s, received_bytes, len(response.content))
+                return response
+            close = response.close
+
+            def close_and_count() -> None:
+                close()
+                requests.count(cell, perf_counter() - began_s, received_bytes, 0)
+
+            # A stream is sent after this function has returned; Django closes it when it is through.
+            response.close = close_and_count
+        return response
+
+
+def _headers(request: Any) -> Headers:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _django_response(answer: Response) -> HttpResponse:
+    return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trackside.sdk.endpoints import Headers, Response
+from trackside.sdk.endpoints import Response
+from trackside.sdk.middleware.answers import Headers
 from trackside.sdk.watch.context import Owns, WatchContext
 
 

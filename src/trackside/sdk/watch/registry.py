@@ -21,7 +21,7 @@ class BuiltIn:
     module: str
     """Of the adapter, in this package."""
     watches: str
-    """For the sentence that says what can be watched."""
+    """In the plural, for the sentence that says what can be watched."""
     types: tuple[tuple[str, str], ...] = ()
     """(module, class) that it fits. Looked up among what the application has imported already; none is any type."""
 
@@ -34,16 +34,16 @@ class BuiltIn:
 
 
 BUILT_IN = (
-    BuiltIn("fastapi", "FastAPI", (("fastapi.applications", "FastAPI"),)),
-    BuiltIn("starlette", "Starlette", (("starlette.applications", "Starlette"),)),
-    BuiltIn("litestar", "Litestar", (("litestar.app", "Litestar"),)),
-    BuiltIn("flask", "Flask", (("flask.app", "Flask"),)),
+    BuiltIn("fastapi", "FastAPI applications", (("fastapi.applications", "FastAPI"),)),
+    BuiltIn("starlette", "Starlette applications", (("starlette.applications", "Starlette"),)),
+    BuiltIn("litestar", "Litestar applications", (("litestar.app", "Litestar"),)),
+    BuiltIn("flask", "Flask applications", (("flask.app", "Flask"),)),
     BuiltIn(
         "django",
         "Django applications",
         (("django.core.handlers.asgi", "ASGIHandler"), ("django.core.handlers.wsgi", "WSGIHandler")),
     ),
-    BuiltIn("asgi", "ASGI"),
+    BuiltIn("asgi", "ASGI callables"),
     BuiltIn("wsgi", "WSGI callables"),
 )
 

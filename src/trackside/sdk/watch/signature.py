@@ -26,7 +26,9 @@ def _arguments(thing: Any) -> tuple[str, ...]:
     if not callable(thing) or inspect.isclass(thing):
         return ()
     try:
-        parameters = inspect.signature(thing).parameters.values()
+        # Of an object the method, since `signature` refuses objects that cannot be hashed.
+        called = thing if isinstance(thing, partial) or inspect.isroutine(thing) else thing.__call__
+        parameters = inspect.signature(called).parameters.values()
     except (TypeError, ValueError):
         return ()
     if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from trackside.sdk.middleware.asgi import App
+from trackside.sdk.middleware.asgi import AsgiApp
 from trackside.sdk.watch.asgi import wrapped
 from trackside.sdk.watch.context import Owns, WatchContext
 
@@ -17,9 +17,9 @@ def watch(app: Any, context: WatchContext) -> object:
 def instrumented(app: Any, context: WatchContext, owns: Owns) -> object:
     # Not `add_middleware`: what the application adds later would lie outside of ours, unmeasured and in front of the
     # endpoints; it is refused once the application has started; and an error page would be made outside of it.
-    build: Callable[[], App] = app.build_middleware_stack
+    build: Callable[[], AsgiApp] = app.build_middleware_stack
 
-    def build_watched() -> App:
+    def build_watched() -> AsgiApp:
         return wrapped(build(), context, owns)
 
     app.build_middleware_stack = build_watched

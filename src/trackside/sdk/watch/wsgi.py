@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import cast
 
-from trackside.sdk.endpoints import Headers
+from trackside.sdk.middleware.answers import Headers
 from trackside.sdk.middleware.wsgi import App, Environ, StartResponse, WsgiMiddleware
 from trackside.sdk.watch.context import Owns, WatchContext, owns_nothing
 from trackside.sdk.watch.door import Door
@@ -24,7 +24,7 @@ def wrapped(app: App, context: WatchContext, owns: Owns = owns_nothing) -> App:
     """`app` measured and with our endpoints. When metrics are off, with the health endpoints only."""
     door = Door(context, owns)
     if context.requests is not None:
-        return WsgiMiddleware(app, context.requests, door.answer_sync, _template_of)
+        return WsgiMiddleware(app, context.requests, door.answer_sync, _template_of, door.paths)
     return WsgiDoor(app, door) if door.paths else app
 
 
@@ -50,7 +50,4 @@ def _template_of(environ: Environ) -> str | None:
 
 
 def _headers(environ: Environ) -> Headers:
-    for name in ("accept", "accept-encoding"):
-        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
-        if value:
-            yield name.encode(), value.encode("latin-1")
+    return {"accept": environ.get("HTTP_ACCEPT", ""), "accept-encoding": environ.get("HTTP_ACCEPT_ENCODING", "")}

@@ -234,7 +234,7 @@ class Sender:
         self._waiting.pop(one.group_id, None)
         one.last_error = ""
         self._count()
-        # A repeat counts from the flush, which has no jitter; but from the delivery, when that took more than one attempt.
+        # A repeat counts from the flush, which has no jitter; after a failed attempt, from the delivery.
         told_ms = one.decided_ms if one.attempts == 1 else now_ms
         told = after_delivery(self._knows(one.group_id), one.notification.alerts, told_ms)
         return [store.finished(one, now_ms), self._learn(one.group_id, told)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trackside.server.gotemplate.literals import quote, quote_character
-from trackside.server.gotemplate.values import Object, general, shown, special, type_name
+from trackside.server.gotemplate.values import Object, general, laid_out, shown, special, type_name
 
 _VERB = re.compile(r"%([+\-# 0]*)(?:\[(\d+)\])?(\*|\d+)?(?:(\.)(?:\[(\d+)\])?(\*|\d+)?)?(?:\[(\d+)\])?(.)?", re.S)
 MAX_WIDTH = 10_000
@@ -63,17 +63,18 @@ def _replacement(match: re.Match[str], arguments: _Arguments) -> str:
         return "%!(NOVERB)"
     if verb == "%":
         return "%"
+    complaint = ""
     if width is not None and abs(width) > MAX_WIDTH:
-        return f"%!{verb}(BADWIDTH)"
+        complaint, width = "%!(BADWIDTH)", None
     if precision is not None and precision > MAX_WIDTH:
-        return f"%!{verb}(BADPREC)"
+        complaint, precision = "%!(BADPREC)", MAX_WIDTH
     if not arguments.has_next():
         return f"%!{verb}(BADINDEX)" if arguments.reordered else f"%!{verb}(MISSING)"
     if width is not None and width < 0:
         flags, width = flags + "-", -width
     if point and precision is None:
         precision = 0
-    return _formatted(arguments.next(), _Spec(flags, width, precision, verb))
+    return complaint + _formatted(arguments.next(), _Spec(flags, width, precision, verb))
 
 
 def _number(text: str | None, arguments: _Arguments) -> int | None:
@@ -192,11 +193,10 @@ def _magnitude(size: float, spec: _Spec) -> str:
 
 def _rounded(size: float, precision: int) -> str:
     """`%.3g`: that many digits, an exponent only when they do not reach the decimal point."""
-    rounded = float(f"{size:.{max(precision, 1) - 1}e}")
-    digits = repr(rounded).partition("e")[0].replace(".", "").strip("0")
-    exponent_from = max(precision, 1)
-    # Go lowers the threshold to the number of digits there are, when these reach the decimal point.
-    whole = 1 + math.floor(math.log10(rounded)) if rounded else 1
-    if exponent_from > len(digits) >= whole:
-        exponent_from = max(len(digits), 1)
-    return general(rounded, exponent_from)
+    wanted = max(precision, 1)
+    mantissa, _, exponent_text = f"{size:.{wanted - 1}e}".partition("e")
+    digits = mantissa.replace(".", "").rstrip("0")
+    exponent = int(exponent_text)
+    # The threshold falls to the number of digits there are, when these reach the decimal point.
+    exponent_from = max(len(digits), 1) if wanted > len(digits) >= exponent + 1 else wanted
+    return laid_out(digits, exponent, exponent_from)

@@ -24,12 +24,20 @@ def replace_all(pattern: str, replacement: str, text: str) -> str:
     Raises:
         ValueError: `pattern` is no regular expression.
     """
-    expression = compiled(f"(?-s){pattern}")
+    parts: list[str] = []
+    end = -1
+    copied = 0
+    for match in compiled(f"(?-s){pattern}").finditer(text):
+        # An empty match that abuts the one before it counts in Python, and not in Go.
+        if match.start() == match.end() == end:
+            continue
+        parts += (text[copied : match.start()], _expanded(match, replacement))
+        copied = end = match.end()
+    return "".join((*parts, text[copied:]))
 
-    def expanded(match: re.Match[str]) -> str:
-        return _GROUP.sub(lambda group: _group(match, group), replacement)
 
-    return str(expression.sub(expanded, text))
+def _expanded(match: re.Match[str], replacement: str) -> str:
+    return _GROUP.sub(lambda reference: _group(match, reference), replacement)
 
 
 def _group(match: re.Match[str], reference: re.Match[str]) -> str:

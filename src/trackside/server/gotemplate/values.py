@@ -168,15 +168,21 @@ def general(value: float, exponent_from: int) -> str:
         return sign + "0"
     leading = len(whole + fraction) - len(digits)
     exponent = len(whole) + int(exponent_text or 0) - leading - 1
-    digits = digits.rstrip("0")
+    return sign + laid_out(digits.rstrip("0"), exponent, exponent_from)
+
+
+def laid_out(digits: str, exponent: int, exponent_from: int) -> str:
+    """Significant digits without trailing zeros, of which the first stands for 10 to the `exponent`."""
+    if not digits:
+        return "0"
     if exponent < -4 or exponent >= exponent_from:
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{tail}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+        return f"{digits[0]}{tail}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     if exponent < 0:
-        return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+        return f"0.{'0' * (-exponent - 1)}{digits}"
     if len(digits) <= exponent + 1:
-        return sign + digits.ljust(exponent + 1, "0")
-    return f"{sign}{digits[: exponent + 1]}.{digits[exponent + 1 :]}"
+        return digits.ljust(exponent + 1, "0")
+    return f"{digits[: exponent + 1]}.{digits[exponent + 1 :]}"
 
 
 def special(value: float) -> str:

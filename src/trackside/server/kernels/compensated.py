@@ -36,9 +36,11 @@ def window_means(windows: Windows) -> Float64s:
     counts = windows.beside_values(np.maximum(windows.counts(), 1))
     sums = window_sums(windows.values, windows)
     means: Float64s = sums / counts
-    if np.isinf(sums).any():
+    # Infinite by overflow, or NaN because both ends overflowed; true infinities and NaNs stay what they are.
+    overflown = ~np.isfinite(sums)
+    if overflown.any():
         scaled = window_sums(windows.values * SCALE, windows) / counts / SCALE
-        means = np.where(np.isinf(sums), scaled, means)
+        means = np.where(overflown, scaled, means)
     return means
 
 
@@ -106,7 +108,7 @@ def group_means(values: Float64s, counts: Int64s, order: NDArray[np.intp], sizes
     divisor = np.maximum(counts, 1)
     sums = group_sums(values, order, sizes)
     means: Float64s = sums / divisor
-    overflown: Bools = np.isinf(sums)
+    overflown: Bools = ~np.isfinite(sums)
     if overflown.any():
         means = np.where(overflown, group_sums(values * SCALE, order, sizes) / divisor / SCALE, means)
     return means

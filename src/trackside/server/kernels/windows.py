@@ -86,18 +86,31 @@ def batches(times_ms: Int64s, values: Float64s, has_markers: bool, bounds: Bound
     width = max(1, CHUNK_ELEMENTS // max(1, rows))
     edges = _edges(times_ms, bounds)
     for left in range(0, columns, width):
-        right = min(left + width, columns)
-        chunk = values[:, left:right]
+        chunk = values[:, left : left + width]
+        every = slice(left, left + chunk.shape[1])
         markers = is_marker(np.ascontiguousarray(chunk)) if has_markers else None
         if markers is None or not markers.any():
-            yield slice(left, right), _shared(times_ms, chunk, edges, bounds)
-            continue
-        holed = markers.any(axis=0)
-        whole = np.flatnonzero(~holed)
-        if whole.size:
-            yield whole + left, _shared(times_ms, chunk[:, whole], edges, bounds)
-        own = np.flatnonzero(holed)
-        yield own + left, _separate(times_ms, chunk[:, own], ~markers[:, own], edges, bounds)
+            yield every, _shared(times_ms, chunk, edges, bounds)
+        else:
+            yield from _marked(times_ms, chunk, markers, left, bounds)
+
+
+def _marked(
+    times_ms: Int64s, values: Float64s, markers: Bools, left: int, bounds: Bounds
+) -> Iterator[tuple[Columns, Windows]]:
+    """Columns that share their samples together, the others each by itself."""
+    # A target that goes away marks all its series at once: such rows cost no one the fast path.
+    sampled = ~markers.all(axis=1)
+    if not sampled.all():
+        times_ms, values, markers = times_ms[sampled], values[sampled], markers[sampled]
+    edges = _edges(times_ms, bounds)
+    holed = markers.any(axis=0)
+    whole = np.flatnonzero(~holed)
+    if whole.size:
+        yield whole + left, _shared(times_ms, values[:, whole], edges, bounds)
+    own = np.flatnonzero(holed)
+    if own.size:
+        yield own + left, _separate(times_ms, values[:, own], ~markers[:, own], edges, bounds)
 
 
 def _edges(times_ms: Int64s, bounds: Bounds) -> tuple[Int64s, Int64s]:

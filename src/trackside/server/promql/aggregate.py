@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from trackside.model.labels import METRIC_NAME, Labels, quoted
 from trackside.server.kernels import groups
 from trackside.server.kernels.groups import Groups
 from trackside.server.promql.context import Context
-from trackside.server.promql.numbers import number_text
+from trackside.server.promql.numbers import number_text, value_text
 from trackside.server.promql.syntax import Aggregate
 from trackside.server.promql.vector import Value, Vector, empty, united
 from trackside.server.series import Bools, Float64s, Int64s
@@ -180,16 +179,6 @@ def check_label_name(name: str) -> None:
     # The parser puts U+FFFD where an escape gives a byte that is no UTF-8.
     if not name or "\ufffd" in name:
         raise QueryError(f'invalid label name "{quoted(name)}"')
-
-
-def value_text(value: float) -> str:
-    """As `count_values` writes it: the shortest decimal without an exponent."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "+Inf" if value > 0 else "-Inf"
-    text = format(Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 _WITH_PARAMETER: dict[str, Callable[[Aggregate, Context], Value]] = {

@@ -102,8 +102,9 @@ def _matched(expr: Binary, left: Vector, right: Vector, matching: VectorMatching
     text = "multiple matches for labels: grouping labels must ensure unique matches"
     vector = Vector(labels, result.astype(np.float64, copy=False), present)
     if _filters(expr):
-        # Uniqueness is asked of what was matched, not of what the comparison leaves.
-        united(vector, text)
+        if not one_to_one:
+            # Uniqueness is asked of what was matched, not of what the comparison leaves.
+            united(vector, text)
         vector = replace(vector, values=ours, present=present & result)
     return united(vector, text).pruned()
 

@@ -86,7 +86,10 @@ class EmbeddedBackend:
             cancel.check()
             return work(cancel)
 
-        future = asyncio.get_running_loop().run_in_executor(self._pool, checked)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, checked)
+        except RuntimeError as error:  # the pool says only so that it is closed
+            raise QueryError("the server is shutting down and takes no more queries") from error
         try:
             return await asyncio.wait_for(asyncio.shield(future), timeout_ms / 1000)
         except TimeoutError as error:

@@ -101,11 +101,11 @@ def _subquery_frames(expr: Subquery, context: Context, bounds: Bounds) -> Iterat
     step_ms = expr.step_ms or context.query.subquery_step_ms
     first = (int(bounds.ends_ms[0]) - bounds.range_ms) // step_ms + 1
     last = int(bounds.ends_ms[-1]) // step_ms
+    context.query.limits.check_samples(last - first + 1)
     grid = np.arange(first, last + 1, dtype=np.int64) * step_ms
     grid = grid[_inside(grid, bounds)]
     if not grid.size:
         return
-    context.query.limits.check_samples(grid.size)
     vector = context.query.evaluate(expr.expr, Context(context.query, grid))
     assert isinstance(vector, Vector), "the checker lets only instant vectors into a subquery"
     if not vector.named:

@@ -24,31 +24,36 @@ class _Server(uvicorn.Server):
         yield
 
 
-@asynccontextmanager
-async def listening(app: App, host: str, port: int) -> AsyncIterator[str]:
-    """Serve `app` until the block ends; gives the address as "host:port" (port 0: any free one).
+def bound(host: str, port: int) -> tuple[socket.socket, str]:
+    """A listening socket and its address as "host:port" (port 0: any free one).
 
     Raises:
         OSError: the address cannot be listened on.
     """
-    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            lifespan="off",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            if serving.done():
-                serving.result()
-                raise OSError(f"cannot serve on {host}:{port}")
-            await asyncio.sleep(0.005)
-        try:
-            yield f"{host}:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    return listener, f"[{host}]:{listener.getsockname()[1]}" if ":" in host else f"{host}:{listener.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def listening(app: App, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on the socket until the block ends."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise OSError("the server ended before it began")
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving

@@ -85,8 +85,15 @@ class Red:
         return f"histogram_quantile({quantile:g}, {buckets})"
 
     def in_flight(self, *by: str) -> str:
+        return f"sum{_by(by)}({self._in_flight_selector()})"
+
+    def mean_in_flight(self, *by: str) -> str:
+        """Over the window: the count of a moment jumps too much to be read as a curve."""
+        return f"sum{_by(by)}(avg_over_time({self._in_flight_selector()}[{self.window}]))"
+
+    def _in_flight_selector(self) -> str:
         known = tuple(pair for pair in self.only if pair[0] in self.names.in_flight_by)
-        return f"sum{_by(by)}({replace(self, only=known)._select(self.names.in_flight)})"
+        return replace(self, only=known)._select(self.names.in_flight)
 
     def _select(self, metric: str, *more: str) -> str:
         pairs = ([("job", self.service)] if self.service else []) + list(self.only)

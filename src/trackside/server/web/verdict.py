@@ -50,7 +50,8 @@ class Finding:
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: (-finding.level, finding.since_ms or 0))
+    """Among equals what has lasted longest; last what nobody can date."""
+    return sorted(findings, key=lambda finding: (-finding.level, finding.since_ms is None, finding.since_ms or 0))
 
 
 def alert_level(alert: Alert) -> Level:

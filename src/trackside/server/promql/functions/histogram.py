@@ -12,12 +12,12 @@ from trackside.exceptions import QueryError
 from trackside.model.labels import METRIC_NAME, Labels, quoted
 from trackside.server.kernels import buckets, groups
 from trackside.server.kernels.groups import Groups
-from trackside.server.promql.aggregate import check_label_name, grouped
+from trackside.server.promql.aggregate import Grouping, check_label_name, grouped
 from trackside.server.promql.context import Context
 from trackside.server.promql.functions.signature import Function
 from trackside.server.promql.numbers import bucket_bound, number_text
 from trackside.server.promql.syntax import Call, Expr
-from trackside.server.promql.vector import Value, Vector, empty, joined, united
+from trackside.server.promql.vector import Value, Vector, empty, joined, united, unnamed
 from trackside.server.series import Bools, Float64s
 
 BUCKET_LABEL = "le"
@@ -120,7 +120,7 @@ def _histograms(vector: Vector, arg: Expr, context: Context) -> _Histograms:
     numbers = np.array([bound for bound in bounds if bound is not None])
     if not len(vector):
         return _Histograms((), "", (), vector.values, vector.present)
-    grouping = grouped(vector, (BUCKET_LABEL,), without=True)
+    grouping = _by_histogram(vector)
     # Buckets in the order of their bounds within each histogram; equal bounds, however written, are one bucket.
     order = np.lexsort((numbers, grouping.codes))
     codes, numbers = grouping.codes[order], numbers[order]
@@ -133,6 +133,15 @@ def _histograms(vector: Vector, arg: Expr, context: Context) -> _Histograms:
     name = "" if vector.nameless else vector.named[0].get(METRIC_NAME)
     layouts = tuple(_layouts(codes[fresh], numbers[fresh]))
     return _Histograms(grouping.labels, name, layouts, values, present)
+
+
+def _by_histogram(vector: Vector) -> Grouping:
+    """Buckets of metrics with different names are different histograms, even if nothing else tells them apart."""
+    if vector.one_name or vector.nameless:
+        return grouped(vector, (BUCKET_LABEL,), without=True)
+    found: dict[Labels, int] = {}
+    codes = np.array([found.setdefault(each.without(BUCKET_LABEL), len(found)) for each in vector.named])
+    return Grouping(tuple(map(unnamed, found)), Groups.of(codes, len(found)), codes)
 
 
 def _layouts(codes: NDArray[np.int64], bounds: Float64s) -> Iterator[_Layout]:
@@ -167,7 +176,7 @@ def _computed(histograms: _Histograms, steps: int, compute: Compute) -> Vector:
             found[rows] = compute(layout.bounds[buckets_there], kept, step_of[rows])
         values[:, layout.which] = found.reshape(steps, -1)
         present[:, layout.which] = there.any(axis=1).reshape(steps, -1)
-    return united(Vector(histograms.labels, values, present, one_name=True)).pruned()
+    return united(Vector(histograms.labels, values, present)).pruned()
 
 
 def _patterns(there: Bools) -> Iterator[tuple[Bools | slice, NDArray[np.intp] | slice]]:

@@ -111,7 +111,10 @@ def _selected(rows: Sequence[ServiceRow], wanted: str) -> ServiceRow | None:
     return by_name.get(wanted) or next(iter([*with_traffic, *rows]), None)
 
 
-async def _detail(console: Console, period: Period, service: ServiceRow) -> Detail:
+async def _detail(console: Console, whole: Period, service: ServiceRow) -> Detail:
+    # Its own scrape interval decides how far its rates look back, not that of a slower neighbour.
+    own = [target.interval_ms for target in console.targets() if target.labels.get("job") == service.name]
+    period = replace(whole, interval_ms=max(own)) if own else whole
     names = await find_names(console.backend, period, service.name)
     red = Red(names, period.window, service.name)
     table = figure_questions(red, names.by, names.in_flight_by)
@@ -140,7 +143,7 @@ def _chart_questions(red: Red) -> dict[str, Question]:
     if names.durations:
         exprs.update({name: red.quantile(q) for name, q in QUANTILES})
     if names.in_flight:
-        exprs["in_flight"] = red.in_flight(*names.in_flight_by)
+        exprs["in_flight"] = red.mean_in_flight(*names.in_flight_by)
     return {name: Question(expr, is_range=True) for name, expr in exprs.items()}
 
 
@@ -203,4 +206,7 @@ def _lines(answer: Answer, by: Sequence[str], period: Period) -> tuple[tuple[Lin
     if answer.matrix is None:
         return (), 0
     grid = onto_grid(answer.matrix, period.start_ms, period.end_ms, period.step_ms)
-    return lines_of(grid, by, limit=ROUTES_IN_A_CHART)
+    lines, hidden = lines_of(grid, by, limit=ROUTES_IN_A_CHART)
+    # Routes that never failed say nothing beside those that did; where none did, the flat lines say so.
+    telling = tuple(line for line in lines if any(line.values))
+    return (telling, hidden if len(telling) == len(lines) else 0) if telling else (lines, hidden)

@@ -1,0 +1,274 @@
+"""From the text of a page to series ids and values: what was parsed once is looked up by its bytes ever after.
+
+Parsing labels costs twenty times what looking up a known series costs, and nearly every line of a scrape is a known
+series with a new number behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trackside.exceptions import ParseError
+from trackside.model.labels import Labels
+from trackside.server.scrape.labeling import Labeling
+from trackside.server.scrape.layout import NO_HEAD, Layout
+from trackside.server.series import Bools, Float64s, Int64s, Series
+from trackside.wire.lines import Dialect, MetadataLine, SampleLine, metadata_line, sample_line, series_labels
+from trackside.wire.reading import Metadata, checked_lines, is_comment
+
+DROPPED = -1
+"""In the place of a series id: relabeling drops the series."""
+_UNKNOWN = -2
+# The cache may hold this many more series than the page has before those that vanished are forgotten.
+_SPARE = 1_000
+# Families a target may describe, and characters it may use for it; more is no documentation any more.
+MAX_FAMILIES = 10_000
+MAX_HELP = 1_000
+
+Described = tuple[str, str, str]
+"""Type, help and unit of a family."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """What of a page is to be stored."""
+
+    refs: Int64s
+    """Shape (s,), without duplicates."""
+    values: Float64s
+    timed: tuple[Series, ...]
+    """Samples that came with a time of their own."""
+    scraped: int
+    kept: int
+    """After relabeling."""
+    duplicates: int
+    same_series: bool
+    """Whether `refs` are those of the page before: allows to skip looking for what vanished."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """A page after the lookup: ids where the series was known, labels where it was not."""
+
+    dialect: Dialect
+    lines: list[bytes]
+    refs: list[int] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    """Text of each series that was not known by its line."""
+    texts: list[bytes] = field(default_factory=list)
+    """The numbers, as they stand in the page."""
+    line_of: list[int] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
+    irregular: dict[int, bytes] = field(default_factory=dict)
+    times_ms: dict[int, int] = field(default_factory=dict)
+    """Index among the samples, and its time, where the target gave one."""
+    new: dict[bytes, Labels | None] = field(default_factory=dict)
+    """Text of series that were never seen, and their labels in the store; None: dropped."""
+    metadata: Metadata = field(default_factory=lambda: Metadata(Dialect.TEXT))
+    fits: bool = False
+    """The page has the layout of the one before, which holds its numbers now."""
+
+
+class SeriesCache:
+    """Of one target. `read` may run on any thread, one call at a time and never beside another method."""
+
+    def __init__(self, labeling: Labeling) -> None:
+        self._labeling = labeling
+        self._refs: dict[bytes, int] = {}
+        self._timed: dict[bytes, Labels] = {}
+        self._comments: dict[bytes, MetadataLine | None] = {}
+        self._metadata = Metadata(Dialect.TEXT)
+        self._layout: Layout | None = None
+
+    def read(self, body: bytes, dialect: Dialect) -> Reading:
+        """
+        Raises:
+            ParseError: the body is no exposition.
+            LimitError: a series has more labels, or longer ones, than the job allows.
+        """
+        lines = checked_lines(body, dialect)
+        reading = Reading(dialect, lines, metadata=Metadata(dialect))
+        if self._layout is not None and self._layout.update(lines, dialect):
+            reading.fits = True
+            return reading
+        self._look_up(reading)
+        return reading
+
+    def learn(self, ids: Mapping[bytes, int]) -> None:
+        """Ids of series of `Reading.new`, or `DROPPED`."""
+        self._refs.update(ids)
+
+    def samples(self, reading: Reading) -> Samples:
+        """All of `reading.new` must have been learned before."""
+        if reading.fits and self._layout is not None:
+            return _of_layout(self._layout, same_series=True)
+        refs = self._resolved(reading)
+        values = np.array(list(map(float, reading.texts)), dtype=np.float64)
+        self._metadata = reading.metadata
+        self._forget(refs, reading)
+        if reading.times_ms:
+            self._layout = None
+            return self._with_times(reading, refs, values)
+        self._layout = _layout_of(reading, refs, values)
+        return _of_layout(self._layout, same_series=False)
+
+    def described(self) -> dict[str, Described]:
+        """Type, help and unit of each family of the last page."""
+        return {
+            family.name: (family.type.value, family.help[:MAX_HELP], family.unit)
+            for family in self._metadata.families(MAX_FAMILIES)
+        }
+
+    def _look_up(self, reading: Reading) -> None:
+        known = self._refs
+        refs, texts, line_of, heads, keys = reading.refs, reading.texts, reading.line_of, reading.heads, reading.keys
+        for index, line in enumerate(reading.lines):
+            series, _, text = line.rpartition(b" ")
+            ref = known.get(series)
+            if ref is not None:
+                refs.append(ref)
+                texts.append(text)
+                line_of.append(index)
+                keys.append(None)
+                heads.append(series + b" ")
+            elif not line or line.isspace() or is_comment(line):
+                self._note(reading, line, index + 1)
+                heads.append(NO_HEAD)
+            else:
+                self._read_line(reading, line, index)
+        self._check_numbers(reading)
+
+    def _check_numbers(self, reading: Reading) -> None:
+        """
+        Raises:
+            ParseError: a known series has no number behind it.
+        """
+        try:
+            # float() takes 1_000, which no exposition may say.
+            if b"_" not in b"".join(reading.texts):
+                for text in reading.texts:
+                    float(text)
+                return
+        except ValueError:
+            pass
+        # Now by the book, to say what is wrong and where.
+        for index in reading.line_of:
+            sample_line(reading.lines[index], index + 1, reading.dialect)
+        raise ParseError("expected a number behind each series", line=1)
+
+    def _read_line(self, reading: Reading, line: bytes, index: int) -> None:
+        """A line that was not recognised: a new series, a time, an exemplar or unusual spaces."""
+        parsed = sample_line(line, index + 1, reading.dialect)
+        key = parsed.series
+        position = len(reading.refs)
+        honored = parsed.timestamp_ms if self._labeling.config.honor_timestamps else None
+        if key not in reading.new and (key not in self._refs or (honored is not None and key not in self._timed)):
+            reading.new[key] = self._labels(reading, parsed, index + 1)
+        reading.refs.append(_UNKNOWN)
+        reading.keys.append(key)
+        reading.line_of.append(index)
+        reading.texts.append(repr(parsed.value).encode("ascii"))
+        if honored is not None:
+            reading.times_ms[position] = honored
+        head, _, _ = line.rpartition(b" ")
+        if head == key and parsed.exemplar is None:
+            reading.heads.append(head + b" ")
+        else:
+            reading.heads.append(NO_HEAD)
+            reading.irregular[index] = key
+
+    def _labels(self, reading: Reading, parsed: SampleLine, number: int) -> Labels | None:
+        name, exposed = series_labels(parsed.name, parsed.braces, number)
+        return self._labeling.stored(name, exposed, reading.metadata.type_of(name), number)
+
+    def _note(self, reading: Reading, line: bytes, number: int) -> None:
+        if line in self._comments:
+            noted = self._comments[line]
+        else:
+            noted = metadata_line(line, number)
+            if len(self._comments) > 3 * MAX_FAMILIES:
+                self._comments.clear()
+            self._comments[line] = noted
+        if noted is not None:
+            reading.metadata.note(noted, number)
+
+    def _resolved(self, reading: Reading) -> Int64s:
+        """Id of each sample's series, `DROPPED` among them."""
+        refs = reading.refs
+        for position, key in enumerate(reading.keys):
+            if key is not None:
+                refs[position] = self._refs[key]
+        return np.array(refs, dtype=np.int64)
+
+    def _with_times(self, reading: Reading, refs: Int64s, values: Float64s) -> Samples:
+        for position in reading.times_ms:
+            key = reading.keys[position]
+            labels = reading.new.get(key) if key is not None else None
+            if key is not None and labels is not None:
+                self._timed[key] = labels
+        timed = tuple(
+            Series(
+                self._timed[key],
+                np.array([time_ms], dtype=np.int64),
+                values[position : position + 1].copy(),
+            )
+            for position, time_ms in reading.times_ms.items()
+            if (key := reading.keys[position]) is not None and refs[position] != DROPPED
+        )
+        plain = np.ones(len(refs), dtype=np.bool_)
+        plain[list(reading.times_ms)] = False
+        keep = _first_of_each(refs, plain & (refs != DROPPED))
+        kept = int(np.count_nonzero(refs != DROPPED))
+        duplicates = kept - len(timed) - int(np.count_nonzero(keep))
+        return Samples(refs[keep], values[keep], timed, len(refs), kept, duplicates, same_series=False)
+
+    def _forget(self, refs: Int64s, reading: Reading) -> None:
+        """Drop the series that were not in this page, once they are most of the cache."""
+        if len(self._refs) <= 2 * len(refs) + _SPARE:
+            return
+        lines = reading.lines
+        current = {
+            lines[index].rpartition(b" ")[0] if key is None else key
+            for index, key in zip(reading.line_of, reading.keys, strict=True)
+        }
+        self._refs = {key: ref for key, ref in self._refs.items() if key in current}
+        self._timed = {key: labels for key, labels in self._timed.items() if key in current}
+
+
+def _layout_of(reading: Reading, refs: Int64s, values: Float64s) -> Layout:
+    positions = np.full(len(reading.lines), -1, dtype=np.int64)
+    positions[reading.line_of] = np.arange(len(refs))
+    wanted = refs != DROPPED
+    keep = _first_of_each(refs, wanted)
+    kept = int(np.count_nonzero(wanted))
+    return Layout(
+        reading.dialect,
+        reading.lines,
+        reading.heads,
+        reading.irregular,
+        positions,
+        values,
+        refs[keep],
+        keep,
+        kept,
+        kept - int(np.count_nonzero(keep)),
+    )
+
+
+def _of_layout(layout: Layout, *, same_series: bool) -> Samples:
+    return Samples(
+        layout.refs, layout.values[layout.keep], (), len(layout.values), layout.kept, layout.duplicates, same_series
+    )
+
+
+def _first_of_each(refs: Int64s, wanted: Bools) -> Bools:
+    """`wanted` without the samples whose series stands in the page before them."""
+    unique, first = np.unique(refs[wanted], return_index=True)
+    if len(unique) == int(np.count_nonzero(wanted)):
+        return wanted
+    keep = np.zeros(len(refs), dtype=np.bool_)
+    keep[np.flatnonzero(wanted)[first]] = True
+    return keep

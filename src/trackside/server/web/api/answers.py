@@ -1,0 +1,65 @@
+"""Success and failure as the Prometheus API writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trackside.exceptions import LimitError, QueryError, QueryLimitError, QueryTimeoutError, TracksideError
+from trackside.server.web.api.parameters import ParameterError
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+# How often people ask the same of a page that changes every few seconds: never cache, but compress elsewhere.
+JSON = "application/json"
+
+
+def success(data: object, warnings: list[str] | None = None) -> Response:
+    answer: dict[str, object] = {"status": "success", "data": data}
+    if warnings:
+        answer["warnings"] = warnings
+    return _answer(answer, 200)
+
+
+def failure(reason: str, kind: str, status: int, **more: object) -> Response:
+    return _answer({"status": "error", "errorType": kind, "error": reason, **more}, status)
+
+
+def answering(handler: Handler) -> Handler:
+    """`handler`, with every error of ours as an answer."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except TracksideError as error:
+            return of_error(error)
+
+    return answer
+
+
+def of_error(error: TracksideError) -> Response:
+    match error:
+        case QueryTimeoutError():
+            return failure(str(error), "timeout", 503)
+        case QueryLimitError():
+            return failure(str(error), "execution", 422)
+        case QueryError() if error.start is not None:
+            # Where the offending text stands, for editors; not in Prometheus' API, whose clients ignore it.
+            end = error.end if error.end is not None else error.start + 1
+            place = {"start": error.start, "end": end}
+            return failure(f'invalid parameter "query": {error}', "bad_data", 400, position=place)
+        case QueryError():
+            return failure(str(error), "execution", 422)
+        case LimitError():
+            return failure(str(error), "bad_data", 413)
+        case ParameterError():
+            return failure(str(error), "bad_data", 400)
+    return failure(str(error), "internal", 500)
+
+
+def _answer(content: object, status: int) -> Response:
+    body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(body.encode("utf-8", "replace"), status, media_type=JSON)

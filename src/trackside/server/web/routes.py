@@ -1,0 +1,119 @@
+"""The server's HTTP as one application: protocols, pages, health, and the door before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from trackside.exceptions import ConfigError, LimitError
+from trackside.server.access.keys import Keys
+from trackside.server.access.throttle import Throttle
+from trackside.server.web import render
+from trackside.server.web.api.answers import failure, of_error
+from trackside.server.web.api.queries import QueryApi
+from trackside.server.web.api.status import StatusApi
+from trackside.server.web.console import Console
+from trackside.server.web.gate import API_PREFIXES, Gate
+from trackside.server.web.login import LoginPages
+
+COMPRESS_FROM_BYTES = 1_000
+COMPRESS_LEVEL = 4
+
+
+class Controls(Protocol):
+    """What of the server can be asked or done over HTTP, apart from its data."""
+
+    def exposition(self) -> bytes:
+        """The server's own metrics."""
+        ...
+
+    async def reload(self) -> None:
+        """
+        Raises:
+            ConfigError: the configuration is wrong, and the running one stays.
+        """
+        ...
+
+
+def build_app(
+    console: Console, keys: Keys, pages: Sequence[BaseRoute], controls: Controls, *, no_auth: bool = False
+) -> ASGIApp:
+    login = LoginPages(keys, console.clock, Throttle())
+    routes = [
+        *QueryApi(console).routes(),
+        *StatusApi(console).routes(),
+        *_own_routes(controls),
+        *login.routes(),
+        *pages,
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={HTTPException: _http_error, LimitError: _too_much, Exception: _broken},
+    )
+    gate = Gate(app, keys, console.clock, no_auth=no_auth)
+    return GZipMiddleware(gate, minimum_size=COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL)
+
+
+def _own_routes(controls: Controls) -> list[BaseRoute]:
+    async def healthy(request: Request) -> Response:
+        return PlainTextResponse("Trackside is healthy.\n")
+
+    async def ready(request: Request) -> Response:
+        return PlainTextResponse("Trackside is ready.\n")
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def health_ready(request: Request) -> Response:
+        return JSONResponse({"status": "ready"})
+
+    async def metrics(request: Request) -> Response:
+        return Response(controls.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def reload(request: Request) -> Response:
+        try:
+            await controls.reload()
+        except ConfigError as error:
+            return PlainTextResponse(f"failed to reload the configuration, the running one is kept:\n{error}\n", 500)
+        return PlainTextResponse("")
+
+    return [
+        Route("/-/healthy", healthy),
+        Route("/-/ready", ready),
+        Route("/-/reload", reload, methods=["POST", "PUT"]),
+        Route("/health", health),
+        Route("/health/live", health),
+        Route("/health/ready", health_ready),
+        Route("/metrics", metrics),
+    ]
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if request.url.path.startswith(API_PREFIXES):
+        kind = "not_found" if status == 404 else "bad_data"
+        reason = "there is no such path" if status == 404 else str(getattr(error, "detail", error))
+        return failure(reason, kind, status)
+    if status == 404:
+        return render.error_page(404, "There is no such page", "The address may be mistyped, or the page has moved.")
+    return render.error_page(status, "That does not work", str(getattr(error, "detail", "")))
+
+
+async def _too_much(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LimitError)
+    return of_error(error)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    # Starlette logs the traceback; whoever asked gets no more than they can use.
+    if request.url.path.startswith(API_PREFIXES):
+        return failure("internal error; the server's log says more", "internal", 500)
+    return render.error_page(500, "Something broke", "The server's log says what. The other pages are not affected.")
