@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # type checkers take it for True; importing typing costs more than all of this
 
 if TYPE_CHECKING:
     from trackside.sdk.monitor import Monitor

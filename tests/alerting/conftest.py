@@ -39,6 +39,9 @@ class FakeIntegration:
         self.attempts: list[Notification] = []
         self.taken: list[Notification] = []
         self.gate: asyncio.Event | None = None
+        self.arrives = False
+        """Whether a notification arrives though it ends in `error`."""
+        self.arrived: list[Notification] = []
 
     async def send(self, notification: Notification) -> None:
         self.attempts.append(notification)
@@ -47,7 +50,10 @@ class FakeIntegration:
         if self.errors:
             raise self.errors.pop(0)
         if self.error is not None:
+            if self.arrives:
+                self.arrived.append(notification)
             raise self.error
+        self.arrived.append(notification)
         self.taken.append(notification)
 
     @property
@@ -57,6 +63,15 @@ class FakeIntegration:
             ", ".join(f"{alert.labels.get('i') or alert.name} {alert.state.value}" for alert in notification.alerts)
             for notification in self.taken
         ]
+
+    def picture(self) -> set[int]:
+        """The alerts that fire, as far as what arrived says."""
+        known: set[int] = set()
+        for notification in self.arrived:
+            for alert in notification.alerts:
+                number = int(alert.labels.get("i"))
+                (known.discard if alert.state is AlertState.RESOLVED else known.add)(number)
+        return known
 
 
 class Site:
@@ -83,6 +98,10 @@ class Site:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self.db.close()
+
+    @property
+    def seconds(self) -> float:
+        return (self.clock.ms - self.zero_ms) / 1000
 
     def offer(self, *alerts: Alert) -> None:
         self.dispatcher.offer(alerts, self.clock.ms)

@@ -3,12 +3,24 @@
 import asyncio
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from trackside.exceptions import DeliveryError
+from trackside.model.alerts import Alert, AlertState
 
 ROUTE = "{receiver: team, group_by: [alertname], group_wait: 30s, group_interval: 5m, repeat_interval: 4h}"
 SECONDS = "{receiver: team, group_by: [alertname], group_wait: 1s, group_interval: 10s, repeat_interval: 1h}"
 MINUTE = 60.0
+
+ERRORS = {
+    "well": None,
+    "down": DeliveryError("answered 503", retry=True),
+    "refuses": DeliveryError("answered 400", retry=False),
+    "doubt lost": DeliveryError("no answer", retry=True, maybe_sent=True),
+    "doubt arrived": DeliveryError("no answer", retry=True, maybe_sent=True),
+}
+EVENTS = ["fire 1", "fire 2", "end 1", "end 2", "kill", "wait", *ERRORS]
 
 
 def run(story):
@@ -64,13 +76,13 @@ def test_a_lasting_alert_is_repeated(new_site, integration, repeat, interval, ag
 
     async def story():
         site.offer(site.firing(1))
-        await site.until(step_s, step_s)
-        assert len(hook.taken) == 1
+        await site.until(0.001)
         for times in (1, 2, 3):
-            await site.until(times * again_after_s, step_s)
             assert len(hook.taken) == times
-            await site.until(times * again_after_s + step_s, step_s)
-            assert len(hook.taken) == times + 1
+            await site.until(times * again_after_s - step_s, step_s)
+            assert len(hook.taken) == times
+            await site.until(times * again_after_s, step_s)
+        assert len(hook.taken) == 4
 
     run(story)
 
@@ -523,5 +535,46 @@ def test_alerts_are_in_the_order_of_job_instance_and_labels(new_site, integratio
         await site.until(2)
         assert hook.told == ["1 firing, 2 firing, 3 firing"]
         assert hook.taken[0].group_key == "{}:{}"
+
+    run(story)
+
+
+@pytest.mark.parametrize("send_resolved", [True, False])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.lists(st.sampled_from(EVENTS), max_size=25))
+def test_whatever_happens_on_the_way_the_receiver_ends_up_knowing_what_is(new_site, integration, send_resolved, events):
+    """Receivers that fail in every way, and kill -9 in between; then all is well again for a while."""
+    hook = integration(send_resolved=send_resolved)
+    site = new_site(SECONDS.replace("1h", "100d"), team=hook)
+    now: dict[int, Alert] = {}
+
+    async def story():
+        for event in [*events, "well", "wait", "wait"]:
+            second = site.seconds
+            match event.split():
+                case ["fire", number]:
+                    if now.get(int(number)) is None or now[int(number)].state is AlertState.RESOLVED:
+                        now[int(number)] = site.firing(int(number), since=second)
+                case ["end", number]:
+                    if int(number) in now:
+                        now[int(number)] = site.resolved(int(number), until=second)
+                case ["kill"]:
+                    await site.kill()
+                    site.start()
+                case ["wait"]:
+                    await site.until(second + 400, 4)
+                case _:
+                    hook.error = ERRORS[event]
+                    hook.arrives = event == "doubt arrived"
+            site.offer(*now.values())
+            await site.until(site.seconds + 4)
+        picture = hook.picture()
+        truth = {number for number, alert in now.items() if alert.state is AlertState.FIRING}
+        assert truth <= picture
+        if send_resolved:
+            assert truth == picture
+        taken = len(hook.taken)
+        await site.until(site.seconds + 1000, 10)
+        assert len(hook.taken) == taken
 
     run(story)

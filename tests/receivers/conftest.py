@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from dataclasses import dataclass, field
 
 import httpx
@@ -83,12 +84,12 @@ def answer():
 def deliver():
     """Run `send(notification, client)` of what `make(url)` gives against a server with this answer."""
 
-    def run(make, message, server: FakeServer | None = None) -> FakeServer:
+    def run(make, message, server: FakeServer | None = None, tls: ssl.SSLContext | None = None) -> FakeServer:
         fake = server or FakeServer()
 
         async def story() -> None:
-            listening = await asyncio.start_server(fake.handle, "127.0.0.1", 0)
-            fake.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/hook"
+            listening = await asyncio.start_server(fake.handle, "127.0.0.1", 0, ssl=tls)
+            fake.url = f"http{'s' if tls else ''}://127.0.0.1:{listening.sockets[0].getsockname()[1]}/hook"
             try:
                 async with httpx.AsyncClient(trust_env=False) as client:
                     await make(fake.url).send(message, client)

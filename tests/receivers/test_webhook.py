@@ -1,5 +1,8 @@
 """The webhook: its JSON, and what each answer means."""
 
+import ssl
+from pathlib import Path
+
 import pytest
 
 from trackside.exceptions import ConfigError, DeliveryError
@@ -133,6 +136,14 @@ def test_a_connection_that_breaks(deliver, new_notification, server):
     with pytest.raises(DeliveryError, match="connection lost") as raised:
         deliver(hook(), new_notification(), server(b""))
     assert (raised.value.retry, raised.value.maybe_sent) == (True, True)
+
+
+def test_a_certificate_nobody_vouches_for(deliver, new_notification):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(Path(__file__).parent / "testdata" / "untrusted.pem")
+    with pytest.raises(DeliveryError, match="its certificate is not trusted: self-signed certificate") as raised:
+        deliver(hook(), new_notification(), tls=tls)
+    assert (raised.value.retry, raised.value.maybe_sent) == (True, False)
 
 
 def test_nobody_listens(deliver, new_notification, unused_port):

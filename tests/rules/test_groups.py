@@ -37,7 +37,7 @@ def test_an_alert_is_pending_then_fires_then_resolves(rules):
     assert alert.labels == Labels.of(alertname="Down", job="shop", region="eu", severity="page")
     assert alert.annotations == Labels.of(summary="shop is down (0)")
     assert (alert.active_at_ms, alert.fired_at_ms, alert.resolved_at_ms) == (0, 2 * M, None)
-    assert alert.generator_url == "http://monitor/graph?g0.expr=up+%3D%3D+0&g0.tab=1"
+    assert alert.generator_url == "http://monitor/explore?expr=up+%3D%3D+0"
     rules.backend.answers["up == 0"] = {}
     rules.minutes(3, 3)
     assert rules.states == []

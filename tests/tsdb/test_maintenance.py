@@ -24,6 +24,7 @@ def test_sealing_moves_what_is_over_and_leaves_what_is_not(bench):
     bench.seal(3 * HOUR_MS)
     stats = bench.tsdb.stats()
     assert (stats.blocks, stats.block_samples, stats.head_samples) == (1, 240, 120)
+    assert bench.tsdb.flush()
     (rows,) = bench.db.read(lambda connection: connection.execute("SELECT count(*) FROM journal").fetchone())
     assert rows == 60
 

@@ -38,9 +38,11 @@ def payment_is_down(running_s: float) -> bool:
     return running_s >= OUTAGE_FIRST_S and (running_s - OUTAGE_FIRST_S) % OUTAGE_EVERY_S < OUTAGE_LASTS_S
 
 
-@monitor.health.check("orders")
 def orders_are_taken() -> bool:
     return len(orders) < 9_000
+
+
+monitor.health.check("orders", orders_are_taken)
 
 
 @app.get("/")

@@ -25,7 +25,7 @@ Cell = list[float]
 """Sum of the durations, bytes received, bytes sent, then the number of requests in each bucket."""
 CellKey = tuple[str, str, str]
 """Method, path, status: as they stand in the labels."""
-_SUM, _RECEIVED, _SENT, _BUCKETS = 0, 1, 2, 3
+SUM, RECEIVED, SENT, BUCKETS = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ class RequestMetrics:
 
     def count(self, cell: Cell, took_s: float, received: int, sent: int) -> None:
         """One request that ended."""
-        bucket = bisect_left(self.bounds, took_s) + _BUCKETS
+        bucket = bisect_left(self.bounds, took_s) + BUCKETS
         with self.lock:
-            cell[_SUM] += took_s
-            cell[_RECEIVED] += received
-            cell[_SENT] += sent
+            cell[SUM] += took_s
+            cell[RECEIVED] += received
+            cell[SENT] += sent
             cell[bucket] += 1
 
     def cells(self) -> list[tuple[CellKey, tuple[float, ...]]]:
@@ -149,22 +149,22 @@ def _families(metrics: RequestMetrics) -> list[_Family]:
         families += [
             _Family(
                 about("request_size_bytes_total", counter, "Bytes of request bodies.", by_path),
-                lambda: _sizes(metrics, _RECEIVED),
+                lambda: _sizes(metrics, RECEIVED),
             ),
             _Family(
                 about("response_size_bytes_total", counter, "Bytes of response bodies.", by_path),
-                lambda: _sizes(metrics, _SENT),
+                lambda: _sizes(metrics, SENT),
             ),
         ]
     return families
 
 
 def _counts(metrics: RequestMetrics) -> Iterable[Row]:
-    return [(key, (sum(cell[_BUCKETS:]),)) for key, cell in metrics.cells()]
+    return [(key, (sum(cell[BUCKETS:]),)) for key, cell in metrics.cells()]
 
 
 def _durations(metrics: RequestMetrics) -> Iterable[Row]:
-    return [(key, (cell[_SUM], *cell[_BUCKETS:])) for key, cell in metrics.cells()]
+    return [(key, (cell[SUM], *cell[BUCKETS:])) for key, cell in metrics.cells()]
 
 
 def _sizes(metrics: RequestMetrics, at: int) -> Iterable[Row]:

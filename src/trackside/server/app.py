@@ -97,7 +97,7 @@ class App:
         ports = RulePorts(self.backend, self.tsdb, self._db, clock, self.registry)
         self.rules = RuleGroups(ports, self.schedule, self._told)
         self._notify_client = outside.notify()
-        self._dispatcher: Dispatcher | None = None
+        self.dispatcher: Dispatcher | None = None
 
         # What is shown.
         self.console = Console(
@@ -125,8 +125,8 @@ class App:
     async def stop(self) -> None:
         """Last in, first out: nobody may be woken by a target that we stopped asking."""
         await self.schedule.stop()
-        if self._dispatcher is not None:
-            await self._dispatcher.close()
+        if self.dispatcher is not None:
+            await self.dispatcher.close()
         await self._notify_client.aclose()
         await self.pools.close()
         self.backend.close()
@@ -157,23 +157,23 @@ class App:
         receivers: Receivers = {
             receiver.name: integrations(receiver, self._notify_client, templates) for receiver in root.receivers
         }
-        if root.route is not None and self._dispatcher is not None:
-            self._dispatcher.apply(root.route, receivers)
+        if root.route is not None and self.dispatcher is not None:
+            self.dispatcher.apply(root.route, receivers)
         elif root.route is not None:
-            self._dispatcher = Dispatcher(
+            self.dispatcher = Dispatcher(
                 root.route, receivers, self._db, self._clock, self.registry, self.settings.external_url
             )
 
     def _told(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        if self._dispatcher is not None:
-            self._dispatcher.offer(alerts, now_ms)
+        if self.dispatcher is not None:
+            self.dispatcher.offer(alerts, now_ms)
 
     async def _notify(self, now_ms: int) -> None:
-        if self._dispatcher is not None:
-            await self._dispatcher.tick(now_ms)
+        if self.dispatcher is not None:
+            await self.dispatcher.tick(now_ms)
 
     def _records(self, count: int) -> Sequence[NotificationRecord]:
-        return () if self._dispatcher is None else self._dispatcher.records(count)
+        return () if self.dispatcher is None else self.dispatcher.records(count)
 
 
 def _database(path: Path) -> Database:

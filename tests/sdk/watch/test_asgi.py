@@ -32,7 +32,9 @@ def test_a_thousand_paths_of_scanners_are_one_series(monitor, counted):
     assert counted(monitor) == {("GET", "(unmatched)", "200"): 1000}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/metrics-custom", "/health", "/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "/metrics-custom", "/health", "/health/live", "/health/ready"]
+)
 def test_our_paths_are_answered_and_not_counted(monitor, get, counted, path):
     answer = get(monitor.watch(app), path)
     assert answer.status == 200

@@ -12,7 +12,9 @@ def test_requests_are_counted_and_answered_as_before(monitor, get_wsgi, counted)
     assert counted(monitor) == {("GET", "(unmatched)", "200"): 1}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/metrics-custom", "/health", "/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "/metrics-custom", "/health", "/health/live", "/health/ready"]
+)
 def test_our_paths_are_answered_and_not_counted(monitor, get_wsgi, counted, path):
     answer = get_wsgi(monitor.watch(app), path)
     assert answer.status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from time import perf_counter
 from types import TracebackType
@@ -9,7 +10,17 @@ from typing import Any
 
 from trackside.sdk.middleware.answers import Answer, Headers, PathSet, joined_headers
 from trackside.sdk.middleware.routes import Templates, subject_of
-from trackside.sdk.request_metrics import CLIENT_GONE, KNOWN_METHODS, UNMATCHED, CellCache, RequestMetrics
+from trackside.sdk.request_metrics import (
+    BUCKETS,
+    CLIENT_GONE,
+    KNOWN_METHODS,
+    RECEIVED,
+    SENT,
+    SUM,
+    Cell,
+    CellCache,
+    RequestMetrics,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,38 +50,48 @@ class AsgiMiddleware:
         self._metrics = metrics
         self._answer = answer
         self._answered = PathSet(answered_paths if answer else ())
-        apart = self._answered | PathSet(metrics.options.excluded_paths)
-        self._exact, self._prefixes = apart.exact, apart.prefixes
         self._excluded = PathSet(metrics.options.excluded_paths)
+        self._apart = self._answered | self._excluded
+        self._apart_exactly = self._apart.exact
+        self._watches_prefixes = bool(self._apart.prefixes)
         self._counting = _Counting(metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # An app mounted in a watched one may be watched too: the outermost counts.
         if scope["type"] != "http" or scope.get(_SEEN) is self._metrics:
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        root = scope.get("root_path")
-        if root and path.startswith(root):
-            path = path[len(root) :]
-        if path in self._exact or path.startswith(self._prefixes):
-            if path in self._answered and await self._answers(path, scope, send):
+        if scope["path"] in self._apart_exactly or self._watches_prefixes or scope.get("root_path"):
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if path in self._apart and await self._handled(path, scope, receive, send):
                 return
-            if path in self._excluded:
-                await self.app(scope, receive, send)
-                return
-        # An app mounted in a watched one may be watched too: the outermost counts.
         scope[_SEEN] = self._metrics
-        request = _Request(self._counting, scope, receive, send)
-        running = self._metrics.in_flight
-        running.add(request)
+        # Filled here and not by a constructor, whose call would cost as much as all of this.
+        request = _Request()
+        request.counting = counting = self._counting
+        request.scope = scope
+        request.server_receive = receive
+        request.server_send = send
+        request.received = request.sent = request.status = 0
+        request.ended = request.gone = False
+        counting.in_flight.add(request)
+        request.began_s = perf_counter()
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
             request.fail(error)
             raise
-        finally:
-            if not request.ended:
-                request.end(request.status or 500)
+        if not request.ended:
+            request.end(request.status or 500)
+
+    async def _handled(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether a path apart is done with: answered by us, or by the app without being counted."""
+        if path in self._answered and await self._answers(path, scope, send):
+            return True
+        if path in self._excluded:
+            await self.app(scope, receive, send)
+            return True
+        return False
 
     async def _answers(self, path: str, scope: Scope, send: Send) -> bool:
         answer = None
@@ -92,110 +113,133 @@ class AsgiMiddleware:
 class _Counting:
     """Where the requests of one middleware are counted."""
 
-    __slots__ = ("cache", "metrics", "template_hook", "templates")
+    __slots__ = ("bounds", "cache", "cells", "hook", "in_flight", "lock", "metrics", "templates")
 
     def __init__(self, metrics: RequestMetrics) -> None:
         self.metrics = metrics
-        self.templates = Templates()
         self.cache = CellCache(metrics)
-        self.template_hook = metrics.options.path_template
+        self.templates = Templates()
+        self.hook = metrics.options.path_template
+        # What each request needs, one look-up away.
+        self.cells = self.cache.cells
+        self.in_flight = metrics.in_flight
+        self.bounds = metrics.bounds
+        self.lock = metrics.lock
 
-    def count(self, scope: Scope, status: int, took_s: float, received: int, sent: int) -> None:
-        subject = self.template_hook and self.template_hook(scope)
-        if subject is None:
-            subject = subject_of(scope)
-        # What is inside mounts has their template in its key: one app may be mounted in two places.
-        mounts = self.templates.prefix(scope) if "app_root_path" in scope else ""
+    def cell(self, scope: Scope, status: int) -> Cell:
+        subject = self._subject(scope)
         method = scope["method"]
-        key = (subject if type(subject) is str else id(subject), mounts, method, status)
-        cell = self.cache.cells.get(key)
+        identity = subject if type(subject) is str else id(subject)
+        key: tuple[object, ...] = (identity, method, status)
+        if "app_root_path" in scope:
+            # One app may be mounted in two places, so that the route alone does not tell.
+            key = (*key, self.templates.prefix(scope))
+        cell = self.cells.get(key)
         if cell is None:
             cell = self.metrics.cell(method, self.templates.template(scope, subject), status)
             if method in KNOWN_METHODS:
                 self.cache.keep(key, cell, subject)
-        self.metrics.count(cell, took_s, received, sent)
+        return cell
 
     def template(self, scope: Scope) -> str:
-        subject = self.template_hook and self.template_hook(scope)
-        return self.templates.template(scope, subject_of(scope) if subject is None else subject) or UNMATCHED
+        return self.templates.template(scope, self._subject(scope))
+
+    def _subject(self, scope: Scope) -> Any:
+        found = None if self.hook is None else self.hook(scope)
+        return subject_of(scope) if found is None else found
 
 
 class _Request:
     """One request between its first and its last message. It is counted at the last, so that what the app does after
     it (background tasks) belongs to no one's waiting."""
 
+    # Flat and with few calls: between the app's own code nothing of ours is in the processor's caches, and what costs
+    # one microsecond in a loop costs two in an app.
     __slots__ = (
-        "_began_s",
-        "_counting",
-        "_receive",
-        "_received",
-        "_scope",
-        "_send",
-        "_sent",
+        "began_s",
+        "counting",
         "ended",
         "gone",
+        "received",
+        "scope",
+        "sent",
+        "server_receive",
+        "server_send",
         "status",
     )
 
-    def __init__(self, counting: _Counting, scope: Scope, receive: Receive, send: Send) -> None:
-        self._counting = counting
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._received = 0
-        self._sent = 0
-        self.status = 0
-        self.ended = False
-        self.gone = False
-        self._began_s = perf_counter()
+    counting: _Counting
+    scope: Scope
+    server_receive: Receive
+    server_send: Send
+    began_s: float
+    received: int
+    sent: int
+    status: int
+    ended: bool
+    gone: bool
+    """Whether the client left before the end."""
 
     # Not a coroutine: it hands on the server's own awaitable, which saves one for each message.
     def send(self, message: Message) -> Awaitable[None]:
         try:
             kind = message["type"]
             if kind == "http.response.body":
-                self._sent += len(message.get("body", b""))
+                self.sent += len(message.get("body", b""))
                 if not message.get("more_body") and not self.ended:
-                    self.end(self.status)
+                    self.end(self.status or 500)
             elif kind == "http.response.start":
                 self.status = message["status"]
             elif kind in _LAST_MESSAGES and not self.ended:
-                self.end(self.status)
+                self.end(self.status or 500)
         except Exception:  # noqa: BLE001 - the server says what is wrong with a message
-            self._counting.metrics.count_error("request")
-        return self._send(message)
+            self.counting.metrics.count_error("request")
+        return self.server_send(message)
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self.server_receive()
         try:
             if message["type"] == "http.request":
-                self._received += len(message.get("body", b""))
+                self.received += len(message.get("body", b""))
             elif message["type"] == "http.disconnect":
                 self.gone = True
         except Exception:  # noqa: BLE001 - see `send`
-            self._counting.metrics.count_error("request")
+            self.counting.metrics.count_error("request")
         return message
 
     def fail(self, error: BaseException) -> None:
         """The app raised. After the last message the client had its answer, and this is no part of it."""
         if self.ended:
             return
-        if not isinstance(error, Exception) or _raised_by_sending(error, self._send):
+        if not isinstance(error, Exception) or _raised_by_sending(error, self.server_send):
             self.gone = True
         self.end(500)
 
     def end(self, status: int) -> None:
         self.ended = True
-        metrics = self._counting.metrics
+        counting = self.counting
         try:
-            took_s = perf_counter() - self._began_s
-            metrics.in_flight.discard(self)
-            self._counting.count(self._scope, CLIENT_GONE if self.gone else status, took_s, self._received, self._sent)
+            took_s = perf_counter() - self.began_s
+            counting.in_flight.discard(self)
+            scope = self.scope
+            if self.gone:
+                status = CLIENT_GONE
+            route = subject_of(scope) if "fastapi" in scope else scope.get("route")
+            if route is None or "app_root_path" in scope or counting.hook is not None:
+                cell = counting.cell(scope, status)
+            else:
+                cell = counting.cells.get((id(route), scope["method"], status)) or counting.cell(scope, status)
+            bucket = bisect_left(counting.bounds, took_s) + BUCKETS
+            with counting.lock:
+                cell[bucket] += 1
+                cell[SUM] += took_s
+                cell[RECEIVED] += self.received
+                cell[SENT] += self.sent
         except Exception:  # noqa: BLE001 - the app must not notice us
-            metrics.count_error("request")
+            counting.metrics.count_error("request")
 
     def labels(self) -> tuple[str, str]:
-        return self._scope["method"], self._counting.template(self._scope)
+        return self.scope["method"], self.counting.template(self.scope)
 
 
 def _raised_by_sending(error: BaseException | None, send: Send) -> bool:

@@ -8,7 +8,7 @@ from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.server.alerting.route import Route
 
-LATE_MS = 500
+LATE_MS = 1_500
 """A flush that is later than this begins a new rhythm: the server was down, or the clock was set."""
 
 

@@ -202,7 +202,7 @@ class Sender:
             if one.group_id in self._again:
                 self._again.discard(one.group_id)
                 group = self._ports.group(one.group_id)
-                if group is not None:
+                if group is not None and not self._closed:
                     works += self.decide(group, self._ports.clock.now_ms())
             await self._ports.write(works)
 

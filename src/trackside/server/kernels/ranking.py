@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from trackside.server.kernels.windows import CHUNK_ELEMENTS, Windows
@@ -60,9 +62,8 @@ def _rows(windows: Windows) -> tuple[int, ...]:
     return (len(windows.lo), *windows.values.shape[1:])
 
 
-def _by_sorting(windows: Windows, compute: object) -> Float64s:
+def _by_sorting(windows: Windows, compute: Callable[[Float64s, Int64s, slice], Float64s]) -> Float64s:
     """`compute(values (w, …, longest), counts, rows)` over a few windows at a time, since they are laid out in full."""
-    assert callable(compute)
     longest = max(1, int(windows.counts().max(initial=0)))
     shape = _rows(windows)
     result = np.empty(shape)

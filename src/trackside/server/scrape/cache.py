@@ -22,6 +22,7 @@ from trackside.wire.reading import Metadata, checked_lines, is_comment
 DROPPED = -1
 """In the place of a series id: relabeling drops the series."""
 _UNKNOWN = -2
+NO_REFS: Int64s = np.zeros(0, dtype=np.int64)
 # The cache may hold this many more series than the page has before those that vanished are forgotten.
 _SPARE = 1_000
 # Families a target may describe, and characters it may use for it; more is no documentation any more.
@@ -41,6 +42,8 @@ class Samples:
     values: Float64s
     timed: tuple[Series, ...]
     """Samples that came with a time of their own."""
+    timed_refs: Int64s
+    """Their series, each once."""
     scraped: int
     kept: int
     """After relabeling."""
@@ -60,6 +63,7 @@ class Reading:
     """Text of each series that was not known by its line."""
     texts: list[bytes] = field(default_factory=list)
     """The numbers, as they stand in the page."""
+    values: Float64s = field(default_factory=lambda: np.zeros(0))
     line_of: list[int] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
     irregular: dict[int, bytes] = field(default_factory=dict)
@@ -106,7 +110,7 @@ class SeriesCache:
         if reading.fits and self._layout is not None:
             return _of_layout(self._layout, same_series=True)
         refs = self._resolved(reading)
-        values = np.array(list(map(float, reading.texts)), dtype=np.float64)
+        values = reading.values
         self._metadata = reading.metadata
         self._forget(refs, reading)
         if reading.times_ms:
@@ -139,9 +143,9 @@ class SeriesCache:
                 heads.append(NO_HEAD)
             else:
                 self._read_line(reading, line, index)
-        self._check_numbers(reading)
+        self._read_numbers(reading)
 
-    def _check_numbers(self, reading: Reading) -> None:
+    def _read_numbers(self, reading: Reading) -> None:
         """
         Raises:
             ParseError: a known series has no number behind it.
@@ -149,8 +153,7 @@ class SeriesCache:
         try:
             # float() takes 1_000, which no exposition may say.
             if b"_" not in b"".join(reading.texts):
-                for text in reading.texts:
-                    float(text)
+                reading.values = np.fromiter(map(float, reading.texts), np.float64, len(reading.texts))
                 return
         except ValueError:
             pass
@@ -223,7 +226,8 @@ class SeriesCache:
         keep = _first_of_each(refs, plain & (refs != DROPPED))
         kept = int(np.count_nonzero(refs != DROPPED))
         duplicates = kept - len(timed) - int(np.count_nonzero(keep))
-        return Samples(refs[keep], values[keep], timed, len(refs), kept, duplicates, same_series=False)
+        timed_refs = np.unique(refs[~plain & (refs != DROPPED)])
+        return Samples(refs[keep], values[keep], timed, timed_refs, len(refs), kept, duplicates, same_series=False)
 
     def _forget(self, refs: Int64s, reading: Reading) -> None:
         """Drop the series that were not in this page, once they are most of the cache."""
@@ -260,7 +264,14 @@ def _layout_of(reading: Reading, refs: Int64s, values: Float64s) -> Layout:
 
 def _of_layout(layout: Layout, *, same_series: bool) -> Samples:
     return Samples(
-        layout.refs, layout.values[layout.keep], (), len(layout.values), layout.kept, layout.duplicates, same_series
+        layout.refs,
+        layout.values[layout.keep],
+        (),
+        NO_REFS,
+        len(layout.values),
+        layout.kept,
+        layout.duplicates,
+        same_series,
     )
 
 

@@ -68,7 +68,7 @@ class Layout:
         """
         texts = list(map(bytes.removeprefix, lines, heads))
         joined = b"".join(texts)
-        # A head that does not fit is not removed, so the sum tells. And float() takes 1_000, which no exposition may say.
+        # A head that does not fit is not removed, so the sum tells. float() takes 1_000, which no exposition may say.
         if sum(map(len, lines)) - len(joined) != sum(map(len, heads)) or b"_" in joined:
             raise ValueError("another page")
         return np.fromiter(map(float, texts), np.float64, len(texts))
