@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from trackside.version import __version__
+
 TYPE_CHECKING = False  # type checkers take it for True; importing typing costs more than all of this
 
 if TYPE_CHECKING:
     from trackside.sdk.monitor import Monitor
 
-__version__ = "0.1.0"
 __all__ = ["Monitor", "__version__"]
 
 

@@ -40,7 +40,7 @@ def eventually(probe: Callable[[], object], within_s: float = 20.0) -> object:
         try:
             if found := probe():
                 return found
-        except (httpx.HTTPError, KeyError, IndexError, AssertionError) as error:
+        except (httpx.HTTPError, ValueError, KeyError, IndexError, AssertionError) as error:
             problem = error
         time.sleep(0.1)
     raise AssertionError(f"not within {within_s} s: {problem!r}")

@@ -74,7 +74,7 @@ def test_failing_requests_become_an_alert_that_arrives_and_resolves(world, shop)
     assert states(world) == []
 
     shop.broken = True
-    world.advance(25, paying(world))
+    world.advance(20, paying(world))
     assert states(world) == ["pending"]
     world.advance(20, paying(world))
     assert states(world) == ["firing"]

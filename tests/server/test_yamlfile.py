@@ -45,7 +45,7 @@ def test_an_empty_file_is_all_defaults(text):
             "zzz: 1\n", "a.yml:1: zzz: unknown key; known here: jobs, retries", id="an unknown key like no other"
         ),
         pytest.param("jobs:\n- {}\n", "a.yml:2: jobs[0].job_name: is required, and missing", id="a missing key"),
-        pytest.param("retries: many\n", "a.yml:1: retries: expected a valid integer", id="a wrong type"),
+        pytest.param("retries: many\n", "a.yml:1: retries: expected a whole number, found 'many'", id="a wrong type"),
         pytest.param(
             "jobs:\n- job_name: a\n  scrape_interval: 5 minutes\n",
             "a.yml:3: jobs[0].scrape_interval: not a duration: '5 minutes'; expected a number with a unit",
@@ -56,6 +56,8 @@ def test_an_empty_file_is_all_defaults(text):
             "a.yml:3: jobs[0].scrape_interval: 15 has no unit; expected a duration such as 15s or 15m",
             id="a duration without a unit",
         ),
+        pytest.param("jobs: {a: 1}\n", "a.yml:1: jobs: expected a list, found {'a': 1}", id="a map for a list"),
+        pytest.param("zzz:\n", "a.yml:1: zzz: unknown key", id="an unknown key with nothing behind it"),
         pytest.param("- a\n", "a.yml:1: expected keys and values at the top, found a list", id="a list at the top"),
         pytest.param("jobs: [\n", "a.yml:2: not valid YAML", id="truncated"),
         pytest.param("retries: 1\nretries: 2\n", "a.yml:2: not valid YAML: found duplicate key", id="a key twice"),
@@ -68,6 +70,10 @@ def test_a_mistake_is_named_with_its_line_and_key(text, message):
         read(text)
 
     assert message in str(caught.value)
+
+
+def test_a_key_with_nothing_behind_it_is_left_out():
+    assert read("jobs:\nretries:\n") == Root()
 
 
 def test_every_mistake_is_named_at_once():

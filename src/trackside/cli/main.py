@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from trackside import __version__
+from trackside.version import __version__
 from trackside.exceptions import TracksideError
 
 COULD_NOT_RUN = 2

@@ -41,6 +41,14 @@ class Processes:
         await self._spawn(child)
         self._tasks.append(asyncio.create_task(self._keep_running(child)))
 
+    def has_died(self, name: str) -> bool:
+        """Whether the process of this name ended by itself at least once."""
+        return any(
+            child.starts > 1 or (child.process is not None and child.process.returncode is not None)
+            for child in self._children
+            if child.name == name
+        )
+
     async def stop(self) -> None:
         """Ask each to end, last started first; kill what does not."""
         self._stopping = True

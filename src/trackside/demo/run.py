@@ -19,7 +19,7 @@ from trackside.demo.traffic import Traffic
 from trackside.exceptions import TracksideError
 from trackside.server.web.listener import bound, listening
 
-READY_WITHIN_S = 40.0
+READY_WITHIN_S = 60.0
 PREFERRED_PORTS = {"server": 9490, "shop": 9491, "worker": 9492, "receiver": 9493}
 
 
@@ -71,7 +71,7 @@ async def running_demo(
         stack.push_async_callback(processes.stop)
         for child in _children(folder, config, addresses, ports):
             await processes.start(child)
-        await _ready(folder, addresses)
+        await _ready(folder, addresses, processes)
         sending = asyncio.create_task(traffic.run())
         stack.callback(sending.cancel)
         yield Demo(addresses, receiver, traffic, (folder / "data" / "admin.key").read_text().strip())
@@ -118,17 +118,17 @@ def _children(folder: Path, config: Path, addresses: Addresses, ports: dict[str,
     ]
 
 
-async def _ready(folder: Path, addresses: Addresses) -> None:
+async def _ready(folder: Path, addresses: Addresses, processes: Processes) -> None:
     waiting = {"shop": f"http://{addresses.shop}/health", "worker": f"http://{addresses.worker}/health"}
     waiting["server"] = f"http://{addresses.server}/-/ready"
     deadline_s = time.monotonic() + READY_WITHIN_S
     async with httpx.AsyncClient(timeout=2) as client:
         for name, url in waiting.items():
             while not await _answers(client, url):
-                if time.monotonic() > deadline_s:
+                if processes.has_died(name) or time.monotonic() > deadline_s:
                     log = folder / f"{name}.log"
                     tail = log.read_text(errors="replace")[-2_000:] if log.exists() else ""
-                    raise DemoError(f"the {name} did not answer at {url} within {READY_WITHIN_S:.0f} s\n{tail}")
+                    raise DemoError(f"the {name} does not come up at {url}; the end of its log:\n{tail}")
                 await asyncio.sleep(0.1)
 
 

@@ -52,9 +52,7 @@ def _process(proc: Path) -> Iterator[MetricFamily]:
     with suppress(OSError, ValueError, IndexError):
         yield from _from_stat(proc)
     with suppress(OSError, ValueError, IndexError):
-        limit = next(
-            line for line in (proc / "self/limits").read_text().splitlines() if line.startswith("Max open files")
-        ).split()[3]
+        limit = _line(proc / "self/limits", "Max open files").split()[3]
         # "unlimited" is no number of descriptors one could come near to.
         maximum = float("inf") if limit == "unlimited" else float(limit)
         yield _one("process_max_fds", MetricType.GAUGE, "Most file descriptors the process may open.", maximum, "")
@@ -77,11 +75,22 @@ def _from_stat(proc: Path) -> Iterator[MetricFamily]:
     yield _one("process_virtual_memory_bytes", MetricType.GAUGE, "Virtual memory.", int(fields[20]), "bytes")
     resident = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
     yield _one("process_resident_memory_bytes", MetricType.GAUGE, "Memory that is in RAM.", resident, "bytes")
-    booted = next(line for line in (proc / "stat").read_text().splitlines() if line.startswith("btime ")).split()[1]
+    booted = _line(proc / "stat", "btime ").split()[1]
     started = int(booted) + int(fields[19]) / ticks
     yield _one(
         "process_start_time_seconds", MetricType.GAUGE, "When the process began, since 1970.", started, "seconds"
     )
+
+
+def _line(file: Path, beginning: str) -> str:
+    """
+    Raises:
+        ValueError: no line begins so.
+    """
+    for line in file.read_text().splitlines():
+        if line.startswith(beginning):
+            return line
+    raise ValueError(f"{file}: no line begins with {beginning!r}")
 
 
 def _one(name: str, kind: MetricType, help: str, value: float, unit: str = "") -> MetricFamily:

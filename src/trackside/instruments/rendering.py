@@ -75,7 +75,8 @@ class Rendering:
         samples = about.samples(labels, [0.0] * len(values))
         # A gauge's lines are the same in all formats and have no header for a nameless help text.
         text = self._render([MetricFamily(about.name, MetricType.GAUGE, "", samples)]).decode()
-        series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+        # Not splitlines(): a label may hold any of the other characters that end lines in Unicode.
+        series = [line.rpartition(" ")[0] for line in text.split("\n") if line and not line.startswith("#")]
         template = "".join(f"{name.replace('%', '%%')} %s\n" for name in series)
         return _Lines(template, raw, template % self._written(about, raw))
 

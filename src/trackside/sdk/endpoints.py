@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trackside.model.health import CheckResult, HealthReport
 from trackside.sdk.health import Health
@@ -15,8 +15,8 @@ from trackside.sdk.middleware.answers import Headers
 _COMPRESS_ABOVE_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+# A named tuple, not a dataclass: what a dataclass generates costs the importing application half a millisecond each.
+class Response(NamedTuple):
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
@@ -50,8 +50,7 @@ class Exposition(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     method: str
     accept: str
     accept_encoding: str

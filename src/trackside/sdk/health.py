@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -56,14 +56,14 @@ class Check:
         return CheckResult(self.name, not error, duration_s, error, self.critical)
 
 
-@dataclass(slots=True)
 class _Run:
     """One call of a probe, shared by everyone who asks while it lasts."""
 
-    check: Check
-    started_s: float
-    answer: Future[CheckResult] = field(default_factory=Future)
-    process_id: int = field(default_factory=os.getpid)
+    def __init__(self, check: Check, started_s: float) -> None:
+        self.check = check
+        self.started_s = started_s
+        self.answer: Future[CheckResult] = Future()
+        self.process_id = os.getpid()
 
     def stands(self, now_s: float) -> bool:
         """Whether this run is the answer, or will be: it is fresh, or it still hangs."""

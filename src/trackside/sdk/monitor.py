@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
+from trackside.instruments.bridge import Bridge
 from trackside.instruments.counter import Counter
 from trackside.instruments.gauge import Gauge
 from trackside.instruments.histogram import DEFAULT_BUCKETS, Histogram
+from trackside.instruments.process_metrics import process_families
 from trackside.instruments.registry import Registry
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
@@ -70,27 +72,37 @@ class Monitor:
         self.registry = registry if registry is not None else Registry()
         self.health = Health()
         self._prefix = f"{prefix.removesuffix('_')}_" if prefix else ""
-        self._own_names: set[str] = set()
-        self._info = Labels.of(
-            {**(labels or {}), "environment": self.settings.environment, "version": self.settings.version},
-            service=service,
-        )
+        about = {**(labels or {}), "environment": self.settings.environment, "version": self.settings.version}
+        self._info = Labels.of(about, service=service)
+        guard = Guard(self.registry.count_error)
+        self._page = self._new_page(guard) if self.enabled else None
         options = requests or RequestMetricsOptions(
             prefix=self._prefix, buckets=tuple(buckets), excluded_paths=tuple(excluded_paths)
         )
-        page = MetricsPage(self.registry, self._own_names) if self.enabled else None
-        self._page = page
         self.context = WatchContext(
             self.registry,
-            RequestMetrics(self.registry, options) if self.enabled else None,
-            Endpoints(Paths(metrics_path, health_path, path_prefix), self.health, page),
-            Guard(self.registry.count_error),
+            self._measure_requests(options) if self.enabled else None,
+            Endpoints(Paths(metrics_path, health_path, path_prefix), self.health, self._page),
+            guard,
         )
         """What adapters work with."""
         self._watched = Watched()
-        if self.enabled:
-            self.registry.add_collector(self._collect_info)
-            self.registry.add_collector(self.health.collect)
+
+    def _new_page(self, guard: Guard) -> MetricsPage:
+        for collector in (self._collect_info, self.health.collect, process_families):
+            self.registry.add_collector(collector)
+        page = MetricsPage(self.registry, Bridge(self.registry, self.settings.multiprocess_dir), guard)
+        page.built_in.update(("app_info", "health_check_up"))
+        page.connect()
+        return page
+
+    def _measure_requests(self, options: RequestMetricsOptions) -> RequestMetrics:
+        before = {measured.description.name for measured in self.registry.measured()}
+        made = RequestMetrics(self.registry, options)
+        if self._page is not None:
+            now = {measured.description.name for measured in self.registry.measured()}
+            self._page.built_in.update(now - before)
+        return made
 
     def watch(self, thing: T) -> T:
         """Measure `thing` and give it our endpoints. The second time does nothing.
@@ -102,6 +114,8 @@ class Monitor:
         Raises:
             TypeError: it cannot be watched; the message says what can.
         """
+        if self._page is not None:
+            self._page.connect()
         return cast(T, self._watched.once(thing, lambda: watch(thing, self.context)))
 
     def counter(self, name: str, help: str = "", labels: Sequence[str] = (), unit: str = "") -> Counter:
@@ -114,17 +128,13 @@ class Monitor:
         """
         if not self.enabled:
             return cast(Counter, NO_INSTRUMENT)
-        made = self.registry.counter(self._named(name), help, labels, unit)
-        self._own_names.add(made.description.name)
-        return made
+        return self.registry.counter(self._named(name), help, labels, unit)
 
     def gauge(self, name: str, help: str = "", labels: Sequence[str] = (), unit: str = "") -> Gauge:
         """A number that goes up and down. As `counter` otherwise."""
         if not self.enabled:
             return cast(Gauge, NO_INSTRUMENT)
-        made = self.registry.gauge(self._named(name), help, labels, unit)
-        self._own_names.add(made.description.name)
-        return made
+        return self.registry.gauge(self._named(name), help, labels, unit)
 
     def histogram(
         self,
@@ -137,9 +147,7 @@ class Monitor:
         """Values sorted into buckets, for quantiles. As `counter` otherwise."""
         if not self.enabled:
             return cast(Histogram, NO_INSTRUMENT)
-        made = self.registry.histogram(self._named(name), help, labels, unit, buckets)
-        self._own_names.add(made.description.name)
-        return made
+        return self.registry.histogram(self._named(name), help, labels, unit, buckets)
 
     def exposition(self) -> bytes:
         """What `/metrics` answers in the text format; empty when metrics are off."""

@@ -21,13 +21,15 @@ class Settings:
     """TRACKSIDE_URL: where the server is, without a slash at the end; "" is nowhere."""
     server_key: str = ""
     """TRACKSIDE_KEY."""
+    multiprocess_dir: str = ""
+    """PROMETHEUS_MULTIPROC_DIR: where prometheus_client's objects of several workers keep their values."""
 
     def __repr__(self) -> str:
         # The key would otherwise be in every traceback and log line that shows the settings.
         key = "***" if self.server_key else ""
         return (
             f"Settings(enabled={self.enabled}, environment={self.environment!r}, version={self.version!r},"
-            f" server_url={self.server_url!r}, server_key={key!r})"
+            f" server_url={self.server_url!r}, server_key={key!r}, multiprocess_dir={self.multiprocess_dir!r})"
         )
 
     @classmethod
@@ -41,4 +43,5 @@ class Settings:
             version=read("APP_VERSION"),
             server_url=read("TRACKSIDE_URL").rstrip("/"),
             server_key=read("TRACKSIDE_KEY"),
+            multiprocess_dir=read("PROMETHEUS_MULTIPROC_DIR") or read("prometheus_multiproc_dir"),
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from trackside import __version__
+from trackside.version import __version__
 from trackside.exceptions import ConfigError
 from trackside.instruments.process_metrics import process_families
 from trackside.instruments.registry import Registry
@@ -41,7 +41,7 @@ from trackside.wire import exposition
 DATABASE = "trackside.db"
 SEAL_MS = 60_000
 RETENTION_MS = 600_000
-NOTIFY_MS = 500
+NOTIFY_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,7 @@ class App:
     async def stop(self) -> None:
         """Last in, first out: nobody may be woken by a target that we stopped asking."""
         await self.schedule.stop()
-        if self.dispatcher is not None:
-            await self.dispatcher.close()
+        await self._stop_telling()
         await self._notify_client.aclose()
         await self.pools.close()
         self.backend.close()
@@ -157,9 +156,11 @@ class App:
         receivers: Receivers = {
             receiver.name: integrations(receiver, self._notify_client, templates) for receiver in root.receivers
         }
-        if root.route is not None and self.dispatcher is not None:
+        if root.route is None:
+            await self._stop_telling()
+        elif self.dispatcher is not None:
             self.dispatcher.apply(root.route, receivers)
-        elif root.route is not None:
+        else:
             self.dispatcher = Dispatcher(
                 root.route, receivers, self._db, self._clock, self.registry, self.settings.external_url
             )
@@ -171,6 +172,11 @@ class App:
     async def _notify(self, now_ms: int) -> None:
         if self.dispatcher is not None:
             await self.dispatcher.tick(now_ms)
+
+    async def _stop_telling(self) -> None:
+        if self.dispatcher is not None:
+            await self.dispatcher.close()
+            self.dispatcher = None
 
     def _records(self, count: int) -> Sequence[NotificationRecord]:
         return () if self.dispatcher is None else self.dispatcher.records(count)

@@ -11,11 +11,11 @@ from pathlib import Path
 from pydantic import Field
 
 from trackside.exceptions import ConfigError
-from trackside.server.alerting.config import RouteConfig
+from trackside.server.alerting.config import RootRouteConfig, RouteConfig
 from trackside.server.receivers.config import ReceiverConfig
 from trackside.server.rules.config import RuleGroupConfig, load_rule_file
 from trackside.server.schema import Section
-from trackside.server.scrape.config import GlobalConfig, ScrapeConfig
+from trackside.server.scrape.config import GlobalConfig, ScrapeConfig, anchored
 from trackside.server.tsdb.config import StorageConfig
 from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
 
@@ -28,7 +28,7 @@ class RootConfig(Section):
     scrape_configs: tuple[ScrapeConfig, ...] = ()
     rule_files: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
-    route: RouteConfig | None = None
+    route: RootRouteConfig | None = None
     receivers: tuple[ReceiverConfig, ...] = ()
     storage: StorageConfig = Field(default_factory=StorageConfig)
 
@@ -57,6 +57,8 @@ def load_config(file: Path | None) -> ServerConfig:
     document = parse_yaml(text, str(file))
     root = section_of(document, RootConfig)
     _check_references(document, root)
+    jobs = tuple(anchored(job, file.parent) for job in root.scrape_configs)
+    root = root.model_copy(update={"scrape_configs": jobs})
     rule_files = _files(document, "rule_files", root.rule_files, file)
     groups = tuple(group for path in rule_files for group in load_rule_file(path))
     templates = {str(path): read_file(path) for path in _files(document, "templates", root.templates, file)}
@@ -104,8 +106,6 @@ def _check_references(document: YamlDocument, root: RootConfig) -> None:
 
 
 def _check_route(document: YamlDocument, route: RouteConfig, names: set[str], path: tuple[str | int, ...]) -> None:
-    if not route.receiver and len(path) == 1:
-        raise document.error(path, "the first route must name a receiver")
     if route.receiver and route.receiver not in names:
         known = ", ".join(sorted(names)) or "none"
         raise document.error((*path, "receiver"), f"no receiver is named {route.receiver!r}; there are: {known}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 from trackside.model.durations import format_duration, parse_duration
 
@@ -17,6 +17,15 @@ class Section(BaseModel):
     """Base of every part of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        """A key with nothing behind it (`rule_files:`) is a key left out, as elsewhere in the ecosystem."""
+        if not isinstance(data, dict):
+            return data
+        known = {name for key, field in cls.model_fields.items() for name in (key, field.alias)}
+        return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 def _duration_ms(value: Any) -> int:

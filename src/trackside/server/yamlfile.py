@@ -23,6 +23,15 @@ MAX_NODES = 1_000_000
 SectionT = TypeVar("SectionT", bound=Section)
 Path = tuple[str | int, ...]
 
+# What the validator calls things, in the words of whoever writes the file.
+_WORDS = (
+    ("a valid tuple", "a list"),
+    ("a valid dictionary", "keys and values"),
+    ("a valid string", "text"),
+    ("a valid integer", "a whole number"),
+    ("a valid boolean", "true or false"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
@@ -115,7 +124,9 @@ def _reason(detail: ErrorDetails, section: type[Section]) -> str:
         case "value_error" | "assertion_error":
             return detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     expected = detail["msg"].removeprefix("Input should be ")
-    return f"expected {expected}, found {_shown(value)}"
+    for theirs, ours in _WORDS:
+        expected = expected.replace(theirs, ours)
+    return f"expected {expected.partition(', unable to parse')[0]}, found {_shown(value)}"
 
 
 def _unknown_key(detail: ErrorDetails, section: type[Section]) -> str:

@@ -45,7 +45,7 @@ _METADATA = re.compile(
 )
 _METADATA_START = re.compile(rb"[ \t]*+#[ \t]++(?:HELP|TYPE|UNIT)[ \t]")
 _LABEL = re.compile(
-    rb"[ \t]*+(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*+|" + _QUOTED + rb")[ \t]*+"
+    rb"[ \t]*+(?P<name>[a-zA-Z_][a-zA-Z0-9_]*+|" + _QUOTED + rb")[ \t]*+"
     rb"(?:=[ \t]*+(?P<value>" + _QUOTED + rb")[ \t]*+)?+(?P<end>,|\Z)"
 )
 _ESCAPE = re.compile(r'\\([\\"n])')

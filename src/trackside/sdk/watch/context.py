@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trackside.instruments.registry import Registry
 from trackside.sdk.endpoints import Endpoints
@@ -14,8 +14,7 @@ Owns = Callable[[str], bool]
 """Whether the application itself has a route with exactly this path."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WatchContext:
+class WatchContext(NamedTuple):
     registry: Registry
     requests: RequestMetrics | None
     """None: metrics are off, so that nothing may be measured."""

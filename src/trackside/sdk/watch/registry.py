@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
+from typing import NamedTuple, cast
 
 from trackside.sdk.watch.context import WatchContext
 
@@ -16,8 +15,7 @@ Adapter = Callable[[object, WatchContext], object | None]
 ENTRY_POINTS = "trackside.watch"
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
+class BuiltIn(NamedTuple):
     module: str
     """Of the adapter, in this package."""
     watches: str

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from trackside.exceptions import QueryError
-from trackside.server.promql.signatures import AGGREGATIONS, COMPARISONS, SET_OPERATORS, SIGNATURES, Signature
+from trackside.server.promql.signatures import AGGREGATIONS, COMPARISONS, REPLACED, SET_OPERATORS, SIGNATURES, Signature
 from trackside.server.promql.syntax import (
     Aggregate,
     Binary,
@@ -26,6 +25,9 @@ from trackside.server.promql.syntax import (
     VectorSelector,
 )
 
+# A longer selector is not repeated in a hint.
+MAX_QUOTED_CHARS = 60
+
 
 def type_of(expr: Expr) -> ValueType:
     """Type of an expression that passed `check`."""
@@ -39,12 +41,17 @@ def type_of(expr: Expr) -> ValueType:
         case MatrixSelector() | Subquery():
             return ValueType.MATRIX
         case Call():
-            return SIGNATURES[expr.function].returns if expr.function in SIGNATURES else ValueType.VECTOR
+            return call_type(expr)
         case Paren() | Unary():
             return type_of(expr.expr)
         case Binary():
-            scalars = type_of(expr.left) is ValueType.SCALAR and type_of(expr.right) is ValueType.SCALAR
+            scalars = expr.matching is None and type_of(expr.left) is type_of(expr.right) is ValueType.SCALAR
             return ValueType.SCALAR if scalars else ValueType.VECTOR
+
+
+def call_type(call: Call) -> ValueType:
+    signature = SIGNATURES.get(call.function)
+    return ValueType.VECTOR if signature is None else signature.returns
 
 
 def check(expr: Expr, query: str = "") -> ValueType:
@@ -61,42 +68,53 @@ class _Checker:
     query: str
 
     def check(self, expr: Expr) -> ValueType:
+        # Types come up from the leaves: asking `type_of` at each level would walk a deep tree again and again.
         match expr:
             case Paren():
-                self.check(expr.expr)
+                return self.check(expr.expr)
             case Unary():
-                self._unary(expr)
+                return self._unary(expr)
             case Subquery():
-                found = self.check(expr.expr)
-                if found is not ValueType.VECTOR:
-                    self._fail(f"subquery is only allowed on instant vector, got {found.value} instead", expr.expr.span)
+                return self._subquery(expr)
             case Call():
-                self._call(expr)
+                return self._call(expr)
             case Aggregate():
-                self._aggregate(expr)
+                return self._aggregate(expr)
             case Binary():
-                self._binary(expr)
+                return self._binary(expr)
             case NumberLiteral() | StringLiteral() | VectorSelector() | MatrixSelector():
-                pass
-        return type_of(expr)
+                return type_of(expr)
 
-    def _unary(self, expr: Unary) -> None:
+    def _unary(self, expr: Unary) -> ValueType:
         found = self.check(expr.expr)
         if found not in (ValueType.SCALAR, ValueType.VECTOR):
             allowed = "unary expression only allowed on expressions of type scalar or instant vector"
             self._fail(f'{allowed}, got "{found.value}"', expr.expr.span)
+        return found
 
-    def _call(self, call: Call) -> None:
+    def _subquery(self, expr: Subquery) -> ValueType:
+        found = self.check(expr.expr)
+        if found is not ValueType.VECTOR:
+            self._fail(f"subquery is only allowed on instant vector, got {found.value} instead", expr.expr.span)
+        return ValueType.MATRIX
+
+    def _call(self, call: Call) -> ValueType:
         signature = SIGNATURES.get(call.function)
         if signature is None:
-            near = difflib.get_close_matches(call.function, SIGNATURES, n=1, cutoff=0.6)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            name = Span(call.span.start, call.span.start + len(call.function))
-            self._fail(f'unknown function with name "{call.function}"{hint}', name)
+            self._unknown(call)
         self._arity(call, signature)
         for index, arg in enumerate(call.args):
             expected = signature.args[min(index, len(signature.args) - 1)]
             self._expect(arg, expected, f'in call to function "{call.function}"')
+        return signature.returns
+
+    def _unknown(self, call: Call) -> NoReturn:
+        name = call.function
+        span = Span(call.span.start, call.span.start + len(name))
+        if name in REPLACED:
+            self._fail(f'unknown function with name "{name}"; {REPLACED[name]}', span)
+        near = difflib.get_close_matches(name.lower()[:64], SIGNATURES, n=1, cutoff=0.7)
+        self._fail(f'unknown function with name "{name}"' + (f"; did you mean {near[0]}?" if near else ""), span)
 
     def _arity(self, call: Call, signature: Signature) -> None:
         given, most = len(call.args), len(signature.args)
@@ -108,13 +126,14 @@ class _Checker:
             kind = "at most " if signature.optional else ""
             self._fail(f'expected {kind}{most} argument(s) in call to "{call.function}", got {given}', call.span)
 
-    def _aggregate(self, expr: Aggregate) -> None:
+    def _aggregate(self, expr: Aggregate) -> ValueType:
         self._expect(expr.expr, ValueType.VECTOR, "in aggregation expression")
         wanted = AGGREGATIONS[expr.op]
         if wanted is not None and expr.param is not None:
             self._expect(expr.param, wanted, "in aggregation parameter")
+        return ValueType.VECTOR
 
-    def _binary(self, expr: Binary) -> None:
+    def _binary(self, expr: Binary) -> ValueType:
         types = [self.check(side) for side in (expr.left, expr.right)]
         if expr.returns_bool and expr.op not in COMPARISONS:
             self._fail("bool modifier can only be used on comparison operators", expr.op_span)
@@ -129,6 +148,7 @@ class _Checker:
         if scalars and expr.matching is not None:
             self._fail("vector matching only allowed between instant vectors", expr.op_span)
         self._matching(expr)
+        return ValueType.SCALAR if scalars == 2 else ValueType.VECTOR
 
     def _matching(self, expr: Binary) -> None:
         matching = expr.matching
@@ -145,15 +165,15 @@ class _Checker:
         found = self.check(expr)
         if found is wanted:
             return
-        hint = ""
-        if wanted is ValueType.MATRIX and isinstance(expr, VectorSelector):
-            hint = f": add a range, as in {self.query[expr.span.start : expr.span.end] or 'x'}[5m]"
-        self._fail(f"expected type {wanted.value} {where}, got {found.value}{hint}", expr.span)
+        self._fail(f"expected type {wanted.value} {where}, got {found.value}{self._hint(expr, wanted)}", expr.span)
+
+    def _hint(self, expr: Expr, wanted: ValueType) -> str:
+        text = self.query[expr.span.start : expr.span.end]
+        if wanted is ValueType.MATRIX and isinstance(expr, VectorSelector) and len(text) <= MAX_QUOTED_CHARS:
+            return f": add a range, as in {text or 'up'}[5m]"
+        if wanted is ValueType.VECTOR and isinstance(expr, MatrixSelector):
+            return ": give it to a function such as rate() or avg_over_time() first"
+        return ""
 
     def _fail(self, reason: str, span: Span) -> NoReturn:
         raise QueryError(reason, query=self.query, start=span.start, end=span.end)
-
-
-def known_functions() -> Sequence[str]:
-    """Sorted."""
-    return sorted(SIGNATURES)

@@ -9,6 +9,8 @@ from trackside.exceptions import QueryError
 from trackside.server.promql.syntax import Span
 from trackside.server.promql.tokens import Kind, Token
 
+_BRACKETS = {"(": "left parenthesis", "[": "left bracket", "{": "left brace"}
+
 
 class Cursor:
     def __init__(self, query: str, tokens: Sequence[Token]) -> None:
@@ -55,16 +57,31 @@ class Cursor:
 
     def expect(self, symbol: str, where: str) -> Token:
         if not self.at_symbol(symbol):
-            self.fail(f"unexpected {{}} {where}, expected {symbol!r}")
+            self.fail(f'unexpected {{}} {where}, expected "{symbol}"')
+        return self.take()
+
+    def close(self, symbol: str, opened: Token, where: str, expected: str = "") -> Token:
+        """Take the bracket that closes `opened`."""
+        if self.token.kind is Kind.END:
+            self.fail_at(f"unclosed {_BRACKETS[opened.text]}", opened.span)
+        if not self.at_symbol(symbol):
+            wanted = expected or f'"{symbol}"'
+            self.fail(f"unexpected {{}} {where}, expected {wanted}")
         return self.take()
 
     def expect_end(self) -> None:
+        if self.at_symbol(")", "]", "}"):
+            self.fail("unexpected {}: nothing is open that it could close")
+        if self.at_symbol("="):
+            self.fail('unexpected {}; values are compared with "=="')
+        if self.at_symbol("=~", "!~"):
+            self.fail('unexpected {}; labels are matched inside braces, as in up{job=~"shop.*"}')
         if self.token.kind is not Kind.END:
-            self.fail("unexpected {}")
+            self.fail("unexpected {}, expected an operator or the end of the query")
 
     def fail(self, reason: str) -> NoReturn:
         """Refuse the token at hand; `{}` in `reason` stands for it."""
-        self.fail_at(reason.replace("{}", str(self.token)), self.token.span)
+        self.fail_at(reason.replace("{}", str(self.token), 1), self.token.span)
 
     def fail_at(self, reason: str, span: Span) -> NoReturn:
         raise QueryError(reason, query=self.query, start=span.start, end=span.end)

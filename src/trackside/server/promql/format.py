@@ -10,6 +10,7 @@ import numpy as np
 from trackside.model.durations import format_duration
 from trackside.model.labels import METRIC_NAME
 from trackside.model.matchers import Matcher, MatchOp
+from trackside.server.promql.quoting import quoted
 from trackside.server.promql.syntax import (
     Aggregate,
     At,
@@ -35,17 +36,6 @@ _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METRIC_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 # Words that the grammar takes for something else where a metric name could stand.
 _RESERVED = frozenset(("bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"))
-_SHORT_ESCAPES = {
-    "\a": r"\a",
-    "\b": r"\b",
-    "\f": r"\f",
-    "\n": r"\n",
-    "\r": r"\r",
-    "\t": r"\t",
-    "\v": r"\v",
-    "\\": r"\\",
-    '"': r"\"",
-}
 
 
 def format(expr: Expr) -> str:
@@ -108,22 +98,6 @@ def pretty(expr: Expr, level: int = 0) -> str:
             return indent + line
 
 
-def quoted(text: str) -> str:
-    """`text` between double quotes, escaped as Go does."""
-    return '"' + "".join(map(_escaped, text)) + '"'
-
-
-def _escaped(char: str) -> str:
-    if char in _SHORT_ESCAPES:
-        return _SHORT_ESCAPES[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def _number(literal: NumberLiteral) -> str:
     value = literal.value
     if literal.is_duration and (milliseconds := round(value * 1_000)) / 1_000 == value:
@@ -137,13 +111,12 @@ def _number(literal: NumberLiteral) -> str:
 
 def _selector(selector: VectorSelector) -> str:
     name = selector.name
-    matchers = [matcher for matcher in selector.matchers if not _names(matcher, name)]
-    inner = [_matcher(matcher) for matcher in matchers]
+    others = sorted(_matcher(matcher) for matcher in selector.matchers if not _names(matcher, name))
     if name is None:
-        return "{" + ",".join(inner) + "}"
+        return "{" + ",".join(others) + "}"
     if not _METRIC_NAME.fullmatch(name) or name.lower() in _RESERVED:
-        return "{" + ",".join([quoted(name), *inner]) + "}"
-    return name + ("{" + ",".join(inner) + "}" if inner else "")
+        return "{" + ",".join([quoted(name), *others]) + "}"
+    return name + ("{" + ",".join(others) + "}" if others else "")
 
 
 def _names(matcher: Matcher, name: str | None) -> bool:

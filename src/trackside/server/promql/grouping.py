@@ -9,16 +9,17 @@ from trackside.server.promql.tokens import Kind
 
 def label_list(cursor: Cursor) -> tuple[str, ...]:
     """Names in parentheses, perhaps none, perhaps with a comma behind the last."""
-    cursor.expect("(", "in grouping opts")
+    opened = cursor.expect("(", "in grouping opts")
     labels: list[str] = []
     while not cursor.accept(")"):
         token = cursor.token
-        if token.kind not in (Kind.NAME, Kind.STRING):
+        if token.kind not in (Kind.NAME, Kind.METRIC_NAME, Kind.STRING):
             cursor.fail("unexpected {} in grouping opts, expected label")
         cursor.take()
         labels.append(token.string if token.kind is Kind.STRING else token.text)
-        if not cursor.at_symbol(")"):
-            cursor.expect(",", "in grouping opts")
+        if not cursor.accept(","):
+            cursor.close(")", opened, "in grouping opts", '"," or ")"')
+            break
     return tuple(labels)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trackside.server.promql.syntax import ValueType
 
@@ -18,6 +18,8 @@ class Signature:
     variadic: bool = False
     """Whether the last argument may be repeated without end."""
     returns: ValueType = _VECTOR
+    experimental: bool = False
+    """Whether Prometheus has it only behind a feature flag, and may still change it."""
 
 
 def _of(*args: ValueType, optional: int = 0, variadic: bool = False, returns: ValueType = _VECTOR) -> Signature:
@@ -36,7 +38,13 @@ _MATRIX_ONLY = (
 )
 _DATES = "day_of_month day_of_week day_of_year days_in_month hour minute month year"
 
-SIGNATURES: dict[str, Signature] = {
+_EXPERIMENTAL = (
+    "double_exponential_smoothing end first_over_time histogram_quantiles mad_over_time max_of min_of range "
+    "sort_by_label sort_by_label_desc start step ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time "
+    "ts_of_min_over_time"
+)
+
+_ALL: dict[str, Signature] = {
     **dict.fromkeys(_VECTOR_ONLY.split(), _of(_VECTOR)),
     **dict.fromkeys(_MATRIX_ONLY.split(), _of(_MATRIX)),
     **dict.fromkeys(_DATES.split(), _of(_VECTOR, optional=1)),
@@ -61,6 +69,18 @@ SIGNATURES: dict[str, Signature] = {
     "time": _of(returns=_SCALAR),
     "vector": _of(_SCALAR),
 }
+
+SIGNATURES: dict[str, Signature] = {
+    name: replace(signature, experimental=name in _EXPERIMENTAL.split()) for name, signature in _ALL.items()
+}
+
+REPLACED = {
+    "holt_winters": "since Prometheus 3.0 it is called double_exponential_smoothing",
+    "info": "it is experimental in Prometheus; join with the info metric instead, as in x * on (instance) "
+    "group_left (version) target_info",
+    "start_timestamp": "it is experimental in Prometheus, and not supported",
+}
+"""Functions one may have read of, and what to do without them."""
 
 AGGREGATIONS: dict[str, ValueType | None] = {
     "avg": None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -43,7 +44,14 @@ class Token:
     def __str__(self) -> str:
         if self.kind is Kind.END:
             return "end of input"
-        return f"{self.kind.value} {self.text!r}" if self.kind is not Kind.SYMBOL else repr(self.text)
+        text = self.text if len(self.text) <= MAX_SHOWN_CHARS else self.text[:MAX_SHOWN_CHARS] + "…"
+        if self.kind is Kind.STRING:
+            return f"string {text}"
+        return f'"{text}"' if self.kind is Kind.SYMBOL else f'{self.kind.value} "{text}"'
+
+
+# Of a token, in an error.
+MAX_SHOWN_CHARS = 60
 
 
 _SPACE = re.compile(r"(?:\s+|#[^\n]*)+")
@@ -52,7 +60,11 @@ _NUMBER = re.compile(
     r"0[xX](?:_?[0-9a-fA-F])+(?![\w.])"
     r"|(?:\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?(?![\w.])"
 )
+_OCTAL = re.compile(r"0[0-7]+")
+# Both kinds are for whole numbers that a float can hold; far longer ones are refused.
+MAX_INTEGER_CHARS = 200
 _BAD_NUMBER = re.compile(r"\.?\d[\w.:]*")
+_FRACTION = re.compile(r"\d*\.\d*(?:ms|[smhdwy])")
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _SYMBOL = re.compile(r"=~|!~|==|!=|<=|>=|[-+*/%^<>=(){}\[\],:@]")
 _QUOTED = {
@@ -62,6 +74,15 @@ _QUOTED = {
 }
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.S)
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
+
+_HINTS = {
+    "&": "; both conditions are joined by the word and",
+    "|": "; either condition is joined by the word or",
+    "!": "; series that another side lacks are found with unless, values by !=",
+    "$": "; a dashboard's variables such as $__interval have no value here",
+    "“": '; strings stand in straight quotes: "…"',
+    "”": '; strings stand in straight quotes: "…"',
+}
 
 
 def tokenize(query: str) -> list[Token]:
@@ -96,7 +117,8 @@ def _token(query: str, start: int, before: Token | None) -> Token:
         return Token(kind, name[0], Span(start, name.end()))
     if (symbol := _SYMBOL.match(query, start)) is not None:
         return Token(Kind.SYMBOL, symbol[0], Span(start, symbol.end()))
-    raise QueryError(f"unexpected character {char!r}", query=query, start=start, end=start + 1)
+    hint = _HINTS.get(char, "")
+    raise QueryError(f"unexpected character {char!r}{hint}", query=query, start=start, end=start + 1)
 
 
 def _number(query: str, start: int) -> Token:
@@ -110,20 +132,25 @@ def _number(query: str, start: int) -> Token:
     if number is None:
         bad = _BAD_NUMBER.match(query, start)
         text = bad[0] if bad is not None else query[start]
-        raise QueryError(f"bad number or duration syntax: {text!r}", query=query, start=start, end=start + len(text))
+        shown = text[:MAX_SHOWN_CHARS]
+        hint = "; a duration is made of whole numbers, such as 1h30m" if _FRACTION.fullmatch(text) else ""
+        raise QueryError(
+            f'bad number or duration syntax: "{shown}"{hint}', query=query, start=start, end=start + len(text)
+        )
     return Token(Kind.NUMBER, number[0], Span(start, number.end()), number=_value(number[0], query, start))
 
 
 def _value(text: str, query: str, start: int) -> float:
+    """As in Go: 0x1F is hexadecimal, 017 octal, and 08, which cannot be octal, decimal."""
     digits = text.replace("_", "")
-    try:
-        if digits[:2].lower() == "0x":
-            return float(int(digits, 16))
-        if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
-            return float(int(digits, 8))
-        return float(digits)
-    except (ValueError, OverflowError) as error:
-        raise QueryError(f"bad number: {text!r}", query=query, start=start, end=start + len(text)) from error
+    base = 16 if digits[:2].lower() == "0x" else 8 if _OCTAL.fullmatch(digits) else 10
+    if base == 10:
+        value = float(digits)
+    else:
+        value = float(int(digits, base)) if len(digits) <= MAX_INTEGER_CHARS else math.inf
+    if math.isinf(value):
+        raise QueryError(f"{text[:MAX_SHOWN_CHARS]} is out of range", query=query, start=start, end=start + len(text))
+    return value
 
 
 def _string(query: str, start: int) -> Token:
@@ -142,22 +169,29 @@ def _unescaped(raw: str, query: str, span: Span) -> str:
     """Go's escapes. Bytes written one by one (`\\xc3\\xa4`) make up UTF-8 together."""
     if "\\" not in raw:
         return raw
+    quote = query[span.start]
     parts: list[bytes] = []
     position = 0
     for escape in _ESCAPE.finditer(raw):
-        parts += (raw[position : escape.start()].encode("utf-8", "surrogatepass"), _escaped(escape[1], query, span))
+        value = _escaped(escape[1], quote)
+        if value is None:
+            start = span.start + 1 + escape.start()
+            reason = f"unknown escape sequence {escape[0]}; a backslash itself is written twice"
+            raise QueryError(reason, query=query, start=start, end=start + len(escape[0]))
+        parts += (raw[position : escape.start()].encode("utf-8", "surrogatepass"), value)
         position = escape.end()
     parts.append(raw[position:].encode("utf-8", "surrogatepass"))
     return b"".join(parts).decode("utf-8", "replace")
 
 
-def _escaped(code: str, query: str, span: Span) -> bytes:
+def _escaped(code: str, quote: str) -> bytes | None:
     if code in _SIMPLE:
-        return bytes((_SIMPLE[code],))
+        # The other kind of quote needs no escape, and Go allows none.
+        return None if code in "'\"" and code != quote else bytes((_SIMPLE[code],))
     if code[0] in "uU" and len(code) > 1 and not 0xD800 <= (point := int(code[1:], 16)) < 0xE000 and point < 0x110000:
         return chr(point).encode()
     if code[0] == "x" and len(code) > 1:
         return bytes((int(code[1:], 16),))
     if len(code) == 3 and int(code, 8) < 256:
         return bytes((int(code, 8),))
-    raise QueryError(f"unknown escape sequence \\{code}", query=query, start=span.start, end=span.end)
+    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from trackside.wire.reading import Metadata, checked_lines, is_comment
 DROPPED = -1
 """In the place of a series id: relabeling drops the series."""
 _UNKNOWN = -2
+_COMMENT = -3
 NO_REFS: Int64s = np.zeros(0, dtype=np.int64)
 # The cache may hold this many more series than the page has before those that vanished are forgotten.
 _SPARE = 1_000
@@ -59,16 +61,17 @@ class Reading:
     dialect: Dialect
     lines: list[bytes]
     refs: list[int] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    """Text of each series that was not known by its line."""
-    texts: list[bytes] = field(default_factory=list)
-    """The numbers, as they stand in the page."""
+    """Of each line; `_COMMENT` where there is no sample, `_UNKNOWN` where `keys` says more."""
     values: Float64s = field(default_factory=lambda: np.zeros(0))
-    line_of: list[int] = field(default_factory=list)
+    """Of each line; 0 where there is no sample."""
     heads: list[bytes] = field(default_factory=list)
+    """Of each line: all that stands before the number, if it is a plain one."""
+    keys: dict[int, bytes] = field(default_factory=dict)
+    """Index of each line that was not recognised, and the text of its series."""
     irregular: dict[int, bytes] = field(default_factory=dict)
+    """The same for those that will not be recognised either."""
     times_ms: dict[int, int] = field(default_factory=dict)
-    """Index among the samples, and its time, where the target gave one."""
+    """Index of a line, and its time, where the target gave one."""
     new: dict[bytes, Labels | None] = field(default_factory=dict)
     """Text of series that were never seen, and their labels in the store; None: dropped."""
     metadata: Metadata = field(default_factory=lambda: Metadata(Dialect.TEXT))
@@ -109,14 +112,15 @@ class SeriesCache:
         """All of `reading.new` must have been learned before."""
         if reading.fits and self._layout is not None:
             return _of_layout(self._layout, same_series=True)
-        refs = self._resolved(reading)
-        values = reading.values
+        for index, key in reading.keys.items():
+            reading.refs[index] = self._refs[key]
+        refs = np.array(reading.refs, dtype=np.int64)
         self._metadata = reading.metadata
         self._forget(refs, reading)
         if reading.times_ms:
             self._layout = None
-            return self._with_times(reading, refs, values)
-        self._layout = _layout_of(reading, refs, values)
+            return self._with_times(reading, refs)
+        self._layout = _layout_of(reading, refs)
         return _of_layout(self._layout, same_series=False)
 
     def described(self) -> dict[str, Described]:
@@ -127,61 +131,33 @@ class SeriesCache:
         }
 
     def _look_up(self, reading: Reading) -> None:
-        known = self._refs
-        refs, texts, line_of, heads, keys = reading.refs, reading.texts, reading.line_of, reading.heads, reading.keys
-        for index, line in enumerate(reading.lines):
-            series, _, text = line.rpartition(b" ")
-            ref = known.get(series)
-            if ref is not None:
-                refs.append(ref)
-                texts.append(text)
-                line_of.append(index)
-                keys.append(None)
-                heads.append(series + b" ")
-            elif not line or line.isspace() or is_comment(line):
-                self._note(reading, line, index + 1)
-                heads.append(NO_HEAD)
-            else:
-                self._read_line(reading, line, index)
-        self._read_numbers(reading)
+        parts = [line.rpartition(b" ") for line in reading.lines]
+        reading.heads = [part[0] + b" " for part in parts]
+        texts = [part[2] for part in parts]
+        known = [self._refs.get(part[0]) for part in parts]
+        for index, ref in enumerate(known):
+            if ref is None:
+                known[index], texts[index] = self._read_line(reading, reading.lines[index], index)
+        reading.refs = cast("list[int]", known)
+        reading.values = _numbers(reading, texts)
 
-    def _read_numbers(self, reading: Reading) -> None:
-        """
-        Raises:
-            ParseError: a known series has no number behind it.
-        """
-        try:
-            # float() takes 1_000, which no exposition may say.
-            if b"_" not in b"".join(reading.texts):
-                reading.values = np.fromiter(map(float, reading.texts), np.float64, len(reading.texts))
-                return
-        except ValueError:
-            pass
-        # Now by the book, to say what is wrong and where.
-        for index in reading.line_of:
-            sample_line(reading.lines[index], index + 1, reading.dialect)
-        raise ParseError("expected a number behind each series", line=1)
-
-    def _read_line(self, reading: Reading, line: bytes, index: int) -> None:
-        """A line that was not recognised: a new series, a time, an exemplar or unusual spaces."""
+    def _read_line(self, reading: Reading, line: bytes, index: int) -> tuple[int, bytes]:
+        """Id and number of a line that was not recognised: a comment, a new series, a time, an exemplar."""
+        if not line or line.isspace() or is_comment(line):
+            self._note(reading, line, index + 1)
+            reading.heads[index] = NO_HEAD
+            return _COMMENT, b"0"
         parsed = sample_line(line, index + 1, reading.dialect)
-        key = parsed.series
-        position = len(reading.refs)
+        key = reading.keys[index] = parsed.series
         honored = parsed.timestamp_ms if self._labeling.config.honor_timestamps else None
+        if honored is not None:
+            reading.times_ms[index] = honored
         if key not in reading.new and (key not in self._refs or (honored is not None and key not in self._timed)):
             reading.new[key] = self._labels(reading, parsed, index + 1)
-        reading.refs.append(_UNKNOWN)
-        reading.keys.append(key)
-        reading.line_of.append(index)
-        reading.texts.append(repr(parsed.value).encode("ascii"))
-        if honored is not None:
-            reading.times_ms[position] = honored
-        head, _, _ = line.rpartition(b" ")
-        if head == key and parsed.exemplar is None:
-            reading.heads.append(head + b" ")
-        else:
-            reading.heads.append(NO_HEAD)
+        if reading.heads[index] != key + b" " or parsed.exemplar is not None:
+            reading.heads[index] = NO_HEAD
             reading.irregular[index] = key
+        return _UNKNOWN, repr(parsed.value).encode("ascii")
 
     def _labels(self, reading: Reading, parsed: SampleLine, number: int) -> Labels | None:
         name, exposed = series_labels(parsed.name, parsed.braces, number)
@@ -198,54 +174,65 @@ class SeriesCache:
         if noted is not None:
             reading.metadata.note(noted, number)
 
-    def _resolved(self, reading: Reading) -> Int64s:
-        """Id of each sample's series, `DROPPED` among them."""
-        refs = reading.refs
-        for position, key in enumerate(reading.keys):
-            if key is not None:
-                refs[position] = self._refs[key]
-        return np.array(refs, dtype=np.int64)
-
-    def _with_times(self, reading: Reading, refs: Int64s, values: Float64s) -> Samples:
-        for position in reading.times_ms:
-            key = reading.keys[position]
-            labels = reading.new.get(key) if key is not None else None
-            if key is not None and labels is not None:
-                self._timed[key] = labels
+    def _with_times(self, reading: Reading, refs: Int64s) -> Samples:
+        keys = reading.keys
+        for index in reading.times_ms:
+            if (labels := reading.new.get(keys[index])) is not None:
+                self._timed[keys[index]] = labels
         timed = tuple(
             Series(
-                self._timed[key],
+                self._timed[keys[index]],
                 np.array([time_ms], dtype=np.int64),
-                values[position : position + 1].copy(),
+                reading.values[index : index + 1].copy(),
             )
-            for position, time_ms in reading.times_ms.items()
-            if (key := reading.keys[position]) is not None and refs[position] != DROPPED
+            for index, time_ms in reading.times_ms.items()
+            if refs[index] != DROPPED
         )
+        wanted = refs >= 0
         plain = np.ones(len(refs), dtype=np.bool_)
         plain[list(reading.times_ms)] = False
-        keep = _first_of_each(refs, plain & (refs != DROPPED))
-        kept = int(np.count_nonzero(refs != DROPPED))
-        duplicates = kept - len(timed) - int(np.count_nonzero(keep))
-        timed_refs = np.unique(refs[~plain & (refs != DROPPED)])
-        return Samples(refs[keep], values[keep], timed, timed_refs, len(refs), kept, duplicates, same_series=False)
+        keep = _first_of_each(refs, plain & wanted)
+        kept = int(np.count_nonzero(wanted))
+        return Samples(
+            refs[keep],
+            reading.values[keep],
+            timed,
+            np.unique(refs[~plain & wanted]),
+            scraped=int(np.count_nonzero(refs != _COMMENT)),
+            kept=kept,
+            duplicates=kept - len(timed) - int(np.count_nonzero(keep)),
+            same_series=False,
+        )
 
     def _forget(self, refs: Int64s, reading: Reading) -> None:
         """Drop the series that were not in this page, once they are most of the cache."""
         if len(self._refs) <= 2 * len(refs) + _SPARE:
             return
-        lines = reading.lines
-        current = {
-            lines[index].rpartition(b" ")[0] if key is None else key
-            for index, key in zip(reading.line_of, reading.keys, strict=True)
-        }
+        current = {head[:-1] for head in reading.heads} | set(reading.keys.values())
         self._refs = {key: ref for key, ref in self._refs.items() if key in current}
         self._timed = {key: labels for key, labels in self._timed.items() if key in current}
 
 
-def _layout_of(reading: Reading, refs: Int64s, values: Float64s) -> Layout:
-    positions = np.full(len(reading.lines), -1, dtype=np.int64)
-    positions[reading.line_of] = np.arange(len(refs))
-    wanted = refs != DROPPED
+def _numbers(reading: Reading, texts: list[bytes]) -> Float64s:
+    """
+    Raises:
+        ParseError: a known series has no number behind it.
+    """
+    try:
+        # float() takes 1_000, which no exposition may say.
+        if b"_" not in b"".join(texts):
+            return np.fromiter(map(float, texts), np.float64, len(texts))
+    except ValueError:
+        pass
+    # Now by the book, to say what is wrong and where.
+    for index, ref in enumerate(reading.refs):
+        if ref != _COMMENT:
+            sample_line(reading.lines[index], index + 1, reading.dialect)
+    raise ParseError("expected a number behind each series", line=1)
+
+
+def _layout_of(reading: Reading, refs: Int64s) -> Layout:
+    wanted = refs >= 0
     keep = _first_of_each(refs, wanted)
     kept = int(np.count_nonzero(wanted))
     return Layout(
@@ -253,12 +240,12 @@ def _layout_of(reading: Reading, refs: Int64s, values: Float64s) -> Layout:
         reading.lines,
         reading.heads,
         reading.irregular,
-        positions,
-        values,
-        refs[keep],
+        reading.values,
         keep,
-        kept,
-        kept - int(np.count_nonzero(keep)),
+        refs[keep],
+        scraped=int(np.count_nonzero(refs != _COMMENT)),
+        kept=kept,
+        duplicates=kept - int(np.count_nonzero(keep)),
     )
 
 
@@ -268,7 +255,7 @@ def _of_layout(layout: Layout, *, same_series: bool) -> Samples:
         layout.values[layout.keep],
         (),
         NO_REFS,
-        len(layout.values),
+        layout.scraped,
         layout.kept,
         layout.duplicates,
         same_series,

@@ -5,32 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import dns.asyncresolver
 import dns.exception
-import dns.rdatatype
-from pydantic import TypeAdapter, ValidationError
+import httpx
 
-from trackside.exceptions import ConfigError, TracksideError
+from trackside.exceptions import TracksideError
 from trackside.server.scrape.clients import Clients
 from trackside.server.scrape.config import ScrapeConfig
-from trackside.server.scrape.discovery_config import (
-    DnsSdConfig,
-    DynamicConfig,
-    FileSdConfig,
-    HttpSdConfig,
-    StaticConfig,
-)
+from trackside.server.scrape.discovery_config import DnsSdConfig, DynamicConfig, FileSdConfig, HttpSdConfig
 from trackside.server.scrape.protocols import ScrapeError
 from trackside.server.scrape.sources import Request, fetch
-from trackside.server.scrape.target_files import TargetFiles
+from trackside.server.scrape.target_groups import Discovered, TargetFiles, groups_of, targets_of
 
-Discovered = Mapping[str, str]
-"""Labels of one target before relabeling; `__address__` among them."""
 ResolveSrv = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
-"""Hosts and ports of a name."""
+"""Hosts and ports behind a name."""
+LookUp = Callable[[], Awaitable[tuple[Sequence[Discovered], Sequence[str]]]]
+"""Targets, and sentences about what could not be read. Raises OSError or TracksideError when there is nothing new."""
 
 HTTP_TIMEOUT_S = 10.0
 DNS_TIMEOUT_S = 5.0
@@ -39,89 +33,132 @@ MAX_ANSWER_BYTES = 10 << 20
 # target into a file expects to see it soon.
 FILES_EVERY_MS = 5_000
 
-_GROUPS = TypeAdapter(tuple[StaticConfig, ...])
+
+async def srv_records(name: str) -> list[tuple[str, int]]:
+    """
+    Raises:
+        OSError: there is no answer.
+    """
+    try:
+        answers = await dns.asyncresolver.resolve(name, "SRV", lifetime=DNS_TIMEOUT_S)
+    except dns.exception.DNSException as error:
+        raise OSError(f"no SRV records of {name}: {error}") from error
+    return sorted((str(answer.target).rstrip("."), int(answer.port)) for answer in answers)
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    look_up: LookUp
+    interval_ms: int
+    due_ms: int = 0
+    found: Sequence[Discovered] = ()
+
+    async def refresh(self, now_ms: int) -> Sequence[str]:
+        """What went wrong; what was found before then stays."""
+        self.due_ms = now_ms + self.interval_ms
+        try:
+            self.found, errors = await self.look_up()
+        except TimeoutError:
+            return ["no answer in time"]
+        except (OSError, TracksideError) as error:
+            return [str(error) or type(error).__name__]
+        return errors
 
 
 class Discovery:
-    """Of one job. What fails keeps what it last found."""
+    """Of one job."""
 
-    def __init__(self, config: ScrapeConfig, clients: Clients, resolve_srv: ResolveSrv | None = None) -> None:
+    def __init__(self, config: ScrapeConfig, clients: Clients, resolve_srv: ResolveSrv = srv_records) -> None:
         """
         Raises:
             ConfigError: a certificate or key cannot be read.
         """
         self._static = [target for group in config.static_configs for target in targets_of(group)]
-        clients_of = {part: clients.get(part) for part in config.http_sd_configs}
-        resolve = resolve_srv or srv_records
-        self._parts: list[_Part] = []
-        for part in config.dynamic_configs:
-            match part:
-                case FileSdConfig():
-                    look_up = _file_look_up(part)
-                case HttpSdConfig():
-                    look_up = _http_look_up(part, clients_of[part])
-                case DnsSdConfig():
-                    look_up = _dns_look_up(part, resolve)
-            self._parts.append(_Part(part, look_up, _interval_ms(part)))
+        self._parts = [
+            _Part(_look_up(part, clients, resolve_srv), min(part.refresh_interval, _MOST_MS[type(part)]))
+            for part in config.dynamic_configs
+        ]
+        self.failures_total = 0
         self.last_error = ""
 
-    async def refresh(self, now_ms: int) -> int:
-        """Look up what is due; how many look-ups failed."""
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to look up."""
+        return bool(self._parts)
+
+    async def refresh(self, now_ms: int) -> None:
         due = [part for part in self._parts if now_ms >= part.due_ms]
-        errors = [error for error in await asyncio.gather(*(_refresh(part, now_ms) for part in due)) if error]
-        if due:
-            self.last_error = "; ".join(errors)
-        return len(errors)
+        errors = [error for found in await asyncio.gather(*(part.refresh(now_ms) for part in due)) for error in found]
+        self.failures_total += len(errors)
+        self.last_error = "; ".join(errors) or self.last_error
 
     def targets(self) -> list[Discovered]:
+        """As of the last look-ups that succeeded."""
         return [*self._static, *(target for part in self._parts for target in part.found)]
 
 
-@dataclass(slots=True)
-class _Part:
-    config: DynamicConfig
-    look_up: Callable[[], Awaitable[Sequence[Discovered]]]
-    interval_ms: int
-    due_ms: int = 0
-    found: Sequence[Discovered] = ()
+_A_DAY_MS = 86_400_000
+_MOST_MS: dict[type[DynamicConfig], int] = {
+    FileSdConfig: FILES_EVERY_MS,
+    HttpSdConfig: _A_DAY_MS,
+    DnsSdConfig: _A_DAY_MS,
+}
 
 
-def targets_of(group: StaticConfig, **more: str) -> list[Discovered]:
-    return [{**group.labels, **more, "__address__": address} for address in group.targets]
+def _look_up(config: DynamicConfig, clients: Clients, resolve_srv: ResolveSrv) -> LookUp:
+    match config:
+        case FileSdConfig():
+            return partial(_in_files, TargetFiles(config.files))
+        case HttpSdConfig():
+            return partial(_at_url, config, clients.get(config))
+        case DnsSdConfig():
+            return partial(_in_dns, config, resolve_srv)
 
 
-def _interval_ms(config: DynamicConfig) -> int:
-    if isinstance(config, FileSdConfig):
-        return min(config.refresh_interval, FILES_EVERY_MS)
-    return config.refresh_interval
+async def _in_files(files: TargetFiles) -> tuple[Sequence[Discovered], Sequence[str]]:
+    errors = await asyncio.to_thread(files.refresh)
+    return files.targets(), errors
 
 
-async def _refresh(part: _Part, now_ms: int) -> str:
-    """What went wrong; "" when nothing did."""
-    part.due_ms = now_ms + part.interval_ms
+async def _at_url(config: HttpSdConfig, client: httpx.AsyncClient) -> tuple[Sequence[Discovered], Sequence[str]]:
+    request = Request(config.url, HTTP_TIMEOUT_S, config, accept="application/json", size_limit=MAX_ANSWER_BYTES)
+    page = await fetch(client, request)
+    if not page.content_type.lower().startswith("application/json"):
+        raise ScrapeError(f"{config.url}: expected application/json, found {page.content_type[:80]!r}")
     try:
-        part.found = await part.look_up()
-    except (OSError, TimeoutError, TracksideError) as error:
-        return str(error) or type(error).__name__
-    return ""
+        tree = json.loads(page.body)
+    except (ValueError, RecursionError) as error:
+        raise ScrapeError(f"{config.url}: no JSON: {error}") from error
+    groups = groups_of(tree, config.url)
+    return [target for group in groups for target in targets_of(group, __meta_url=config.url)], ()
 
 
-def _file_look_up(config: FileSdConfig) -> Callable[[], Awaitable[Sequence[Discovered]]]:
-    files = TargetFiles(config.files)
-
-    async def look_up() -> Sequence[Discovered]:
-        await asyncio.to_thread(files.refresh)
-        if files.errors and not files.groups:
-            raise ConfigError("; ".join(files.errors))
-        return [
-            target
-            for name, groups in files.groups.items()
-            for group in groups
-            for target in targets_of(group, __meta_filepath=name)
-        ]
-
-    return look_up
+async def _in_dns(config: DnsSdConfig, resolve_srv: ResolveSrv) -> tuple[Sequence[Discovered], Sequence[str]]:
+    found: list[Discovered] = []
+    for name in config.names:
+        if config.type == "SRV":
+            found += [_srv_target(name, host, port) for host, port in await resolve_srv(name)]
+        else:
+            hosts = await _addresses(name, socket.AF_INET if config.type == "A" else socket.AF_INET6)
+            found += [{"__address__": f"{host}:{config.port}", "__meta_dns_name": name} for host in hosts]
+    return found, ()
 
 
-def _http_look_up(config: HttpSdConfig, client: object) -> Callable[[], Awaitable[Sequence[Discovered]]]:
-    raise NotImplementedError
+def _srv_target(name: str, host: str, port: int) -> Discovered:
+    return {
+        "__address__": f"{host}:{port}",
+        "__meta_dns_name": name,
+        "__meta_dns_srv_record_target": f"{host}.",
+        "__meta_dns_srv_record_port": str(port),
+    }
+
+
+async def _addresses(name: str, family: socket.AddressFamily) -> list[str]:
+    """
+    Raises:
+        OSError: the name is not known.
+    """
+    async with asyncio.timeout(DNS_TIMEOUT_S):
+        answers = await asyncio.get_running_loop().getaddrinfo(name, None, family=family, type=socket.SOCK_STREAM)
+    hosts = sorted({str(answer[4][0]) for answer in answers})
+    return [f"[{host}]" if ":" in host else host for host in hosts]

@@ -30,14 +30,13 @@ class Layout:
     """Of each line: all that stands before the number. `NO_HEAD` for comments and irregular lines."""
     irregular: dict[int, bytes]
     """Index of a line with an exemplar or unusual spaces, and the text of its series."""
-    positions: Int64s
-    """Index of each line among the samples; -1 for comments."""
     values: Float64s
-    """One of each sample."""
+    """One of each line; meaningless for comments."""
+    keep: Bools
+    """Which lines are samples that are stored."""
     refs: Int64s
     """Of the samples that are stored, each once."""
-    keep: Bools
-    """Which of the samples are stored."""
+    scraped: int
     kept: int
     duplicates: int
 
@@ -55,9 +54,9 @@ class Layout:
             numbers = self._numbers(list(compress(lines, changed)), list(compress(self.heads, changed)))
         except (ValueError, ParseError):
             return False
-        self.values[self.positions[np.array(changed, dtype=np.bool_)]] = numbers
+        self.values[np.array(changed, dtype=np.bool_)] = numbers
         for index, value in irregular:
-            self.values[self.positions[index]] = value
+            self.values[index] = value
         self.lines = lines
         return True
 

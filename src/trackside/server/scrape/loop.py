@@ -81,7 +81,7 @@ class TargetLoop:
 
     def take_over(self, other: TargetLoop) -> None:
         """Go on where `other`, the loop of the same target by an older configuration, stops."""
-        self._seen = other._seen
+        self._seen = np.union1d(other._seen, other._report)
         self.status = replace(other.status, interval_ms=self.target.interval_ms, timeout_ms=self.target.timeout_ms)
 
     async def scrape(self, now_ms: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trackside.model.alerts import NotificationRecord
@@ -29,3 +29,5 @@ class Console:
     """Where people reach this server, without a trailing slash."""
     config_text: Callable[[], str]
     """The configuration in force, secrets replaced by `<secret>`."""
+    metadata: Callable[[], Mapping[str, Iterable[tuple[str, str, str]]]] = dict
+    """Metric family to what its targets say of it: (type, help, unit)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
@@ -85,7 +86,12 @@ def _own_routes(controls: Controls) -> list[BaseRoute]:
             return PlainTextResponse(f"failed to reload the configuration, the running one is kept:\n{error}\n", 500)
         return PlainTextResponse("")
 
+    async def graph(request: Request) -> Response:
+        # Links in people's notifications and templates, as Prometheus makes them.
+        return RedirectResponse(f"/explore?{urlencode({'expr': request.query_params.get('g0.expr', '')})}", 302)
+
     return [
+        Route("/graph", graph),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/-/reload", reload, methods=["POST", "PUT"]),

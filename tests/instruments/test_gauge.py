@@ -1,0 +1,80 @@
+from time import time
+
+import pytest
+
+from trackside.instruments.registry import Registry
+
+
+def test_a_gauge_goes_up_and_down():
+    gauge = Registry().gauge("g")
+    gauge.set(5)
+    gauge.inc()
+    gauge.inc(2)
+    gauge.dec()
+    gauge.dec(3.5)
+    assert gauge.rows() == [((), (3.5,))]
+
+
+@pytest.mark.parametrize("method", ["set", "inc", "dec"])
+@pytest.mark.parametrize("value", [pytest.param("x", id="text"), pytest.param(None, id="nothing")])
+def test_what_is_no_number_is_counted_as_an_error_and_changes_nothing(method, value):
+    registry = Registry()
+    gauge = registry.gauge("g")
+    gauge.set(1)
+    getattr(gauge, method)(value)
+    assert gauge.rows() == [((), (1.0,))]
+    assert registry.collect()[-1].samples[0].value == 1
+
+
+def test_a_function_is_asked_at_each_scrape():
+    gauge = Registry().gauge("g", labels=("queue",))
+    waiting = [1, 2]
+    gauge.labels("a").set_function(lambda: len(waiting))
+    assert gauge.rows() == [(("a",), (2.0,))]
+    waiting.clear()
+    assert gauge.rows() == [(("a",), (0.0,))]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [pytest.param(lambda: 1 / 0, id="raises"), pytest.param(lambda: "text", id="gives no number")],
+)
+def test_a_series_whose_function_fails_is_left_out_and_the_others_are_shown(function):
+    registry = Registry()
+    gauge = registry.gauge("g", labels=("queue",))
+    gauge.labels("bad").set_function(function)
+    gauge.labels("good").set(3)
+    assert gauge.rows() == [(("good",), (3.0,))]
+    errors = registry.collect()[-1].samples
+    assert [s.labels.get("where") for s in errors] == ["set_function"]
+
+
+def test_what_is_in_progress_is_counted_as_long_as_it_runs():
+    gauge = Registry().gauge("g")
+    seen = []
+
+    @gauge.track_inprogress()
+    def work():
+        seen.append(gauge.rows()[0][1][0])
+        raise RuntimeError
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            work()
+    with gauge.track_inprogress():
+        seen.append(gauge.rows()[0][1][0])
+    assert seen == [1, 1, 1]
+    assert gauge.rows() == [((), (0.0,))]
+
+
+def test_the_time_of_an_event():
+    gauge = Registry().gauge("g")
+    before = time()
+    gauge.set_to_current_time()
+    assert before <= gauge.rows()[0][1][0] <= time()
+
+
+def test_negative_zero_is_zero():
+    gauge = Registry().gauge("g")
+    gauge.set(-0.0)
+    assert str(gauge.rows()[0][1][0]) == "0.0"
