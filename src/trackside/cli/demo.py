@@ -67,7 +67,7 @@ async def _run(folder: Path, port: int | None) -> None:
 
 async def _check(folder: Path, seconds: float, port: int | None, as_json: bool) -> int:
     quiet = Console(stderr=True, highlight=False)
-    async with running_demo(folder, tell=quiet.print, show=quiet.print, port=port) as demo:
+    async with running_demo(folder, tell=quiet.print, show=lambda one: quiet.print(str(one)), port=port) as demo:
         columns = (TextColumn("watching"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=quiet, transient=True) as progress:
             bar = progress.add_task("watching", total=seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SCHEMA = """
@@ -26,6 +27,9 @@ class StoredKey:
     key_id: int
     name: str
     role: str
+
+
+Find = Callable[[sqlite3.Connection], StoredKey | None]
 
 
 def find(connection: sqlite3.Connection, digest: bytes) -> StoredKey | None:

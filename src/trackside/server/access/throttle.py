@@ -21,11 +21,12 @@ class Throttle:
         start_ms, failures = self._failures.get(client, (now_ms, 0))
         if failures < FREE_FAILURES:
             return 0
-        return max(0, start_ms + WINDOW_MS - now_ms)
+        return max(0, min(start_ms + WINDOW_MS - now_ms, WINDOW_MS))
 
     def failed(self, client: str, now_ms: int) -> None:
         start_ms, failures = self._failures.pop(client, (now_ms, 0))
-        if now_ms - start_ms >= WINDOW_MS:
+        # A clock that was set back must not make anybody wait for the difference.
+        if not 0 <= now_ms - start_ms < WINDOW_MS:
             start_ms, failures = now_ms, 0
         self._failures[client] = (start_ms, failures + 1)
         while len(self._failures) > MAX_CLIENTS:

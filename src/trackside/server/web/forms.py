@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import MultiDict
 from starlette.requests import Request
 
-from trackside.exceptions import LimitError
+from trackside.exceptions import LimitError, TracksideError
 
 MAX_FORM_BYTES = 1 << 20
 MAX_FIELDS = 1_000
 
 
+class ParameterError(TracksideError):
+    """A parameter that is missing or makes no sense; names it, and says what was expected."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f'invalid parameter "{name}": {reason}')
+        self.name = name
+
+
 async def form_of(request: Request) -> MultiDict:
-    """Fields of the query string and of a URL-encoded body.
+    """Fields of the query string and of a URL-encoded body; the body's win.
 
     Raises:
         LimitError: more than anybody's form holds.
+        ParameterError: bytes that are no UTF-8.
     """
-    fields = list(request.query_params.multi_items())
-    if request.method == "POST":
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_FORM_BYTES:
-                raise LimitError(f"the form is longer than {MAX_FORM_BYTES:,} bytes")
+    fields = _fields(await _body(request)) if request.method == "POST" else []
+    return MultiDict([*_fields(request.scope["query_string"]), *fields])
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            raise LimitError(f"the form is longer than {MAX_FORM_BYTES:,} bytes")
+    return bytes(body)
+
+
+def _fields(encoded: bytes) -> list[tuple[str, str]]:
+    if encoded.count(b"&") >= MAX_FIELDS:
+        raise LimitError(f"the form has more than {MAX_FIELDS:,} fields")
+    fields = []
+    for field in filter(None, encoded.replace(b"+", b" ").split(b"&")):
+        name, _, value = field.partition(b"=")
+        label = unquote_to_bytes(name).decode("utf-8", "replace")
         try:
-            text = body.decode("utf-8", "replace")
-            fields += parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
-        except ValueError as error:
-            raise LimitError(f"the form has more than {MAX_FIELDS:,} fields") from error
-    return MultiDict(fields)
+            fields.append((label, unquote_to_bytes(value).decode()))
+        except UnicodeDecodeError as error:
+            raise ParameterError(label[:80], f"byte {error.start + 1} of its value is not UTF-8") from error
+    return fields

@@ -8,20 +8,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from trackside.server.access.keys import Keys
+from trackside.server.access.admission import Admission, Refusal
 from trackside.server.access.sessions import LIFETIME_MS
-from trackside.server.access.throttle import Throttle
-from trackside.server.clock import Clock
 from trackside.server.web import render
 from trackside.server.web.forms import form_of
-from trackside.server.web.gate import COOKIE, client_of, local_path
+from trackside.server.web.gate import COOKIE
+from trackside.server.web.origin import client_of, local_path
 
 
 @dataclass(frozen=True, slots=True)
 class LoginPages:
-    keys: Keys
-    clock: Clock
-    throttle: Throttle
+    admission: Admission
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -42,27 +39,34 @@ class LoginPages:
 
     async def leave(self, request: Request) -> Response:
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(COOKIE, httponly=True, samesite="lax")
         return response
 
     def _enter(self, request: Request, key: str, next_path: str) -> Response:
-        client, now_ms = client_of(request), self.clock.now_ms()
-        if wait_ms := self.throttle.blocked_ms(client, now_ms):
-            seconds = -(-wait_ms // 1_000)
-            page = render.login_page(f"Too many wrong keys. Try again in {seconds} s.", next_path, 429)
-            page.headers["retry-after"] = str(seconds)
-            return page
-        identity = self.keys.identify(key.strip())
-        if identity is None:
-            self.throttle.failed(client, now_ms)
-            return render.login_page("That is no key of this server.", next_path, 403)
+        identity = self.admission.admit(key.strip(), client_of(request))
+        if isinstance(identity, Refusal):
+            return _refused(identity, next_path)
         response = RedirectResponse(next_path, 303)
         response.set_cookie(
             COOKIE,
-            self.keys.open_session(identity),
+            self.admission.keys.open_session(identity),
             max_age=LIFETIME_MS // 1_000,
             httponly=True,
             samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=_encrypted(request),
         )
         return response
+
+
+def _refused(refusal: Refusal, next_path: str) -> Response:
+    if not refusal.wait_s:
+        return render.login_page("That is no key of this server.", next_path, 403)
+    page = render.login_page(f"Too many wrong keys. Try again in {refusal.wait_s} s.", next_path, 429)
+    page.headers["retry-after"] = str(refusal.wait_s)
+    return page
+
+
+def _encrypted(request: Request) -> bool:
+    # Whoever invents the header gets a cookie that their own browser does not send back: it harms nobody else.
+    forwarded = request.headers.get("x-forwarded-proto", "").lower().partition(",")[0].strip()
+    return "https" in (request.scope["scheme"], forwarded)

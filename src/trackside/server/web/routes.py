@@ -14,14 +14,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from trackside.exceptions import ConfigError, LimitError
+from trackside.exceptions import ConfigError, LimitError, TracksideError
+from trackside.server.access.admission import Admission
 from trackside.server.access.keys import Keys
-from trackside.server.access.throttle import Throttle
 from trackside.server.web import render
 from trackside.server.web.api.answers import failure, of_error
 from trackside.server.web.api.queries import QueryApi
+from trackside.server.web.api.rules import RulesApi
 from trackside.server.web.api.status import StatusApi
 from trackside.server.web.console import Console
+from trackside.server.web.forms import ParameterError
 from trackside.server.web.gate import API_PREFIXES, Gate
 from trackside.server.web.login import LoginPages
 
@@ -47,19 +49,25 @@ class Controls(Protocol):
 def build_app(
     console: Console, keys: Keys, pages: Sequence[BaseRoute], controls: Controls, *, no_auth: bool = False
 ) -> ASGIApp:
-    login = LoginPages(keys, console.clock, Throttle())
+    admission = Admission(keys, console.clock)
     routes = [
         *QueryApi(console).routes(),
+        *RulesApi(console).routes(),
         *StatusApi(console).routes(),
         *_own_routes(controls),
-        *login.routes(),
+        *LoginPages(admission).routes(),
         *pages,
     ]
     app = Starlette(
         routes=routes,
-        exception_handlers={HTTPException: _http_error, LimitError: _too_much, Exception: _broken},
+        exception_handlers={
+            HTTPException: _http_error,
+            LimitError: _unusable,
+            ParameterError: _unusable,
+            Exception: _broken,
+        },
     )
-    gate = Gate(app, keys, console.clock, no_auth=no_auth)
+    gate = Gate(app, admission, console.external_url, no_auth=no_auth)
     return GZipMiddleware(gate, minimum_size=COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL)
 
 
@@ -104,7 +112,7 @@ def _own_routes(controls: Controls) -> list[BaseRoute]:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    if request.url.path.startswith(API_PREFIXES):
+    if _is_api(request):
         kind = "not_found" if status == 404 else "bad_data"
         reason = "there is no such path" if status == 404 else str(getattr(error, "detail", error))
         return failure(reason, kind, status)
@@ -113,13 +121,21 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return render.error_page(status, "That does not work", str(getattr(error, "detail", "")))
 
 
-async def _too_much(request: Request, error: Exception) -> Response:
-    assert isinstance(error, LimitError)
-    return of_error(error)
+async def _unusable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TracksideError)
+    if _is_api(request):
+        return of_error(error)
+    status = 413 if isinstance(error, LimitError) else 400
+    return render.error_page(status, "That cannot be read", str(error))
 
 
 async def _broken(request: Request, error: Exception) -> Response:
     # Starlette logs the traceback; whoever asked gets no more than they can use.
-    if request.url.path.startswith(API_PREFIXES):
+    if _is_api(request):
         return failure("internal error; the server's log says more", "internal", 500)
     return render.error_page(500, "Something broke", "The server's log says what. The other pages are not affected.")
+
+
+def _is_api(request: Request) -> bool:
+    path: str = request.scope["path"]
+    return path.startswith(API_PREFIXES)

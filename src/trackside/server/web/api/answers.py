@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trackside.exceptions import LimitError, QueryError, QueryLimitError, QueryTimeoutError, TracksideError
-from trackside.server.web.api.parameters import ParameterError
+from trackside.server.web.forms import ParameterError
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-# How often people ask the same of a page that changes every few seconds: never cache, but compress elsewhere.
 JSON = "application/json"
 
 
@@ -28,29 +27,29 @@ def failure(reason: str, kind: str, status: int, **more: object) -> Response:
     return _answer({"status": "error", "errorType": kind, "error": reason, **more}, status)
 
 
-def answering(handler: Handler) -> Handler:
-    """`handler`, with every error of ours as an answer."""
+def answering(handler: Handler, parameter: str = "query") -> Handler:
+    """`handler`, with every error of ours as an answer. `parameter` is the one that holds expressions."""
 
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
         except TracksideError as error:
-            return of_error(error)
+            return of_error(error, parameter)
 
     return answer
 
 
-def of_error(error: TracksideError) -> Response:
+def of_error(error: TracksideError, parameter: str = "query") -> Response:
     match error:
         case QueryTimeoutError():
             return failure(str(error), "timeout", 503)
         case QueryLimitError():
             return failure(str(error), "execution", 422)
         case QueryError() if error.start is not None:
-            # Where the offending text stands, for editors; not in Prometheus' API, whose clients ignore it.
+            # Where the offending text stands, for editors; other clients of the API read past it.
             end = error.end if error.end is not None else error.start + 1
             place = {"start": error.start, "end": end}
-            return failure(f'invalid parameter "query": {error}', "bad_data", 400, position=place)
+            return failure(f'invalid parameter "{parameter}": {error}', "bad_data", 400, position=place)
         case QueryError():
             return failure(str(error), "execution", 422)
         case LimitError():

@@ -1,0 +1,119 @@
+"""`/api/v1/rules`, `alerts`: what the rules said last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from trackside.model.alerts import Alert
+from trackside.model.rules import RuleGroupStatus, RuleStatus
+from trackside.server.web.api.answers import answering, success
+from trackside.server.web.api.encoding import number_text
+from trackside.server.web.api.parameters import Parameters
+from trackside.server.web.api.times import rfc3339
+from trackside.server.web.console import Console
+from trackside.server.web.forms import form_of
+
+_KINDS = {"": "", "alert": "alerting", "record": "recording"}
+
+
+@dataclass(frozen=True, slots=True)
+class RulesApi:
+    console: Console
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/api/v1/rules", answering(self.rules)),
+            Route("/api/v1/alerts", answering(self.alerts)),
+        ]
+
+    async def rules(self, request: Request) -> Response:
+        wanted = _Wanted.of(Parameters(await form_of(request), self.console.clock.now_ms()))
+        groups = [_group(group, wanted) for group in self.console.rule_groups() if wanted.has_group(group)]
+        return success({"groups": [group for group in groups if group["rules"]]})
+
+    async def alerts(self, request: Request) -> Response:
+        rules = (rule for group in self.console.rule_groups() for rule in group.rules)
+        return success({"alerts": [_alert(alert) for rule in rules for alert in rule.alerts]})
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which rules are asked for; an empty set: all."""
+
+    kind: str
+    names: frozenset[str]
+    groups: frozenset[str]
+    files: frozenset[str]
+    with_alerts: bool
+
+    @classmethod
+    def of(cls, given: Parameters) -> _Wanted:
+        names, groups, files = (frozenset(given.texts(f"{name}[]")) for name in ("rule_name", "rule_group", "file"))
+        without = given.choice("exclude_alerts", "false", "true") == "true"
+        return cls(_KINDS[given.choice("type", *_KINDS)], names, groups, files, not without)
+
+    def has_group(self, group: RuleGroupStatus) -> bool:
+        return (not self.groups or group.name in self.groups) and (not self.files or group.file in self.files)
+
+    def has_rule(self, rule: RuleStatus) -> bool:
+        return self.kind in ("", rule.kind) and (not self.names or rule.name in self.names)
+
+
+def _group(group: RuleGroupStatus, wanted: _Wanted) -> dict[str, object]:
+    return {
+        "name": group.name,
+        "file": group.file,
+        "rules": [_rule(rule, wanted.with_alerts) for rule in group.rules if wanted.has_rule(rule)],
+        "interval": group.interval_ms / 1_000,
+        "limit": group.limit,
+        "evaluationTime": group.evaluation_s,
+        "lastEvaluation": rfc3339(group.last_evaluation_ms),
+    }
+
+
+def _rule(rule: RuleStatus, with_alerts: bool) -> dict[str, object]:
+    shared: dict[str, object] = {
+        "name": rule.name,
+        "query": rule.query,
+        "health": rule.health,
+        "evaluationTime": rule.evaluation_s,
+        "lastEvaluation": rfc3339(rule.last_evaluation_ms),
+        "type": rule.kind,
+        "labels": rule.labels.as_dict(),
+    }
+    if rule.last_error:
+        shared["lastError"] = rule.last_error
+    if rule.kind == "recording":
+        return shared
+    return {
+        **shared,
+        "state": _state(rule.alerts),
+        "duration": rule.for_ms / 1_000,
+        "keepFiringFor": rule.keep_firing_for_ms / 1_000,
+        "annotations": rule.annotations.as_dict(),
+        "alerts": [_alert(alert) for alert in rule.alerts] if with_alerts else [],
+    }
+
+
+def _state(alerts: Iterable[Alert]) -> str:
+    """The worst of a rule's alerts."""
+    states = {alert.state.value for alert in alerts}
+    return next((state for state in ("firing", "pending") if state in states), "inactive")
+
+
+def _alert(alert: Alert) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "labels": alert.labels.as_dict(),
+        "annotations": alert.annotations.as_dict(),
+        "state": alert.state.value,
+        "activeAt": rfc3339(alert.active_at_ms),
+        "value": number_text(alert.value),
+    }
+    if alert.keep_firing_since_ms is not None:
+        shown["keepFiringSince"] = rfc3339(alert.keep_firing_since_ms)
+    return shown
