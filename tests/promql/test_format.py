@@ -97,7 +97,7 @@ def test_a_short_query_stays_in_one_line():
     assert pretty(parse("sum(\n  up\n)")) == "sum(up)"
 
 
-# --- any tree ----------------------------------------------------------------------------------------------------------
+# --- any tree ---
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=6)
 NAMES = st.sampled_from(["up", "job:x:rate5m", "sum", "on", "inf", "my.metric", 'qu"ote', "ä"])

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from trackside.exceptions import QueryError
 from trackside.model.matchers import Matcher, MatchOp
+from trackside.server.promql.engine import Engine
+from trackside.server.promql.format import format, pretty
 from trackside.server.promql.parser import MAX_HEIGHT, MAX_NESTING, MAX_QUERY_CHARS, parse, parse_selectors
 from trackside.server.promql.syntax import (
     Aggregate,
@@ -28,6 +30,7 @@ from trackside.server.promql.syntax import (
     Unary,
     VectorSelector,
 )
+from trackside.server.promql.tree import tree_of
 
 TESTDATA = Path(__file__).parent / "testdata"
 
@@ -257,6 +260,26 @@ def test_the_height_of_a_tree_is_limited(query, fits):
     else:
         with pytest.raises(QueryError, match="more than"):
             parse(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "x" + "+x" * (MAX_HEIGHT - 1),
+        "x" + " or x" * (MAX_HEIGHT - 1),
+        "(" * (MAX_NESTING - 1) + "x" + ")" * (MAX_NESTING - 1),
+        "sum(" * (MAX_NESTING - 1) + "x" + ")" * (MAX_NESTING - 1),
+        "-abs(" * (MAX_NESTING // 2 - 1) + "x" + ")" * (MAX_NESTING // 2 - 1),
+        "label_replace(" * (MAX_NESTING - 1) + "x" + ', "a", "b", "c", "d")' * (MAX_NESTING - 1),
+    ],
+    ids=["sums", "or", "parentheses", "aggregations", "signs", "calls"],
+)
+def test_the_highest_tree_that_is_read_is_printed_and_evaluated_too(memory, query):
+    tree = parse(query)
+    assert parse(format(tree)) is not None
+    assert pretty(tree) and tree_of(tree)
+    engine = Engine(memory("x 1 2 3"))
+    assert len(engine.range(query, 0, 30_000, 15_000).value.labels) == 1
 
 
 def test_a_long_query_says_how_long_it_may_be():

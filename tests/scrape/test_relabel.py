@@ -156,6 +156,6 @@ def test_hashmod_is_the_low_half_of_md5(value, modulus):
     ],
 )
 def test_a_wrong_rule_says_what_was_expected(keys, reason):
-    with pytest.raises(ValidationError, match="(?s).*") as caught:
+    with pytest.raises(ValidationError) as caught:
         rule(**keys)
     assert reason in str(caught.value)

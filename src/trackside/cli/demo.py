@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from rich.console import Console
@@ -20,6 +22,8 @@ from trackside.demo.observation import EXPECTED, Observation
 from trackside.demo.receiver import Received
 from trackside.demo.run import Demo, observe, running_demo
 from trackside.model.durations import parse_duration
+
+T = TypeVar("T")
 
 _console = Console(highlight=False)
 
@@ -46,12 +50,19 @@ def demo(checking: bool, length: str, port: int | None, data_dir: Path | None, a
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from error
     with _folder(data_dir) as folder:
-        if checking:
-            sys.exit(asyncio.run(_check(folder, seconds, port, as_json)))
         try:
-            asyncio.run(_run(folder, port))
-        except KeyboardInterrupt:
-            _console.print("stopped")
+            if checking:
+                sys.exit(asyncio.run(_until_told(_check(folder, seconds, port, as_json))))
+            asyncio.run(_until_told(_run(folder, port)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            Console(stderr=checking, highlight=False).print("stopped")
+
+
+async def _until_told(work: Coroutine[None, None, T]) -> T:
+    """`work`, ended in order by SIGTERM as by Ctrl-C: the demo's processes must not outlive it."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 async def _run(folder: Path, port: int | None) -> None:

@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from trackside.version import __version__
 from trackside.exceptions import TracksideError
+from trackside.version import __version__
 
 COULD_NOT_RUN = 2
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import fcntl
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 RESTART_AFTER_S = 1.0
 GRACE_S = 8.0
@@ -73,6 +78,7 @@ class Processes:
                 env={**os.environ, **child.environment, "PYTHONUNBUFFERED": "1"},
                 # A session of its own: Ctrl-C reaches this process only, which then ends the others in order.
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 
     async def _keep_running(self, child: Child) -> None:
@@ -93,6 +99,23 @@ def free_port(preferred: int) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise OSError("no free port on 127.0.0.1")
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: the kernel ends it when this process dies, even by SIGKILL, so that nothing is left behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def first_of_its_kind(lock: Path) -> Iterator[bool]:
+    """Whether no other demo runs on this machine: two that start together must not choose the same ports."""
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 async def _ended(child: Child) -> None:

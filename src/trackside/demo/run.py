@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
 from trackside.demo.configuration import Addresses, write_configuration
 from trackside.demo.observation import Observation
-from trackside.demo.processes import Child, Processes, free_port
+from trackside.demo.processes import Child, Processes, first_of_its_kind, free_port
 from trackside.demo.receiver import Received, Receiver
 from trackside.demo.traffic import Traffic
 from trackside.exceptions import TracksideError
@@ -42,7 +44,8 @@ class Demo:
 
     @property
     def login_link(self) -> str:
-        return f"{self.url}/login?key={self.admin_key}"
+        # The last five minutes, soon asked for again: a visitor's demo is young, and its outage short.
+        return f"{self.url}/login?key={self.admin_key}&next={quote('/?range=5m&refresh=5', safe='')}"
 
     def client(self) -> httpx.AsyncClient:
         """Speaks to the server's API with the admin key."""
@@ -58,9 +61,18 @@ async def running_demo(
     Raises:
         DemoError: a process did not come up.
     """
-    ports = {name: free_port(preferred) for name, preferred in PREFERRED_PORTS.items()}
-    if port is not None:
-        ports["server"] = port
+    with first_of_its_kind(Path(tempfile.gettempdir()) / "trackside-demo.lock") as first:
+        ports = {name: free_port(preferred if first else 0) for name, preferred in PREFERRED_PORTS.items()}
+        if port is not None and free_port(port) != port:
+            raise DemoError(f"port {port} is in use; choose another with --port")
+        async with _started(folder, ports | ({} if port is None else {"server": port}), tell, show) as demo:
+            yield demo
+
+
+@asynccontextmanager
+async def _started(
+    folder: Path, ports: dict[str, int], tell: Callable[[str], None], show: Callable[[Received], None]
+) -> AsyncIterator[Demo]:
     addresses = Addresses(**{name: f"127.0.0.1:{number}" for name, number in ports.items()})
     config = write_configuration(folder, addresses)
     receiver, traffic = Receiver(show), Traffic(f"http://{addresses.shop}")
@@ -124,7 +136,7 @@ async def _ready(folder: Path, addresses: Addresses, processes: Processes) -> No
     deadline_s = time.monotonic() + READY_WITHIN_S
     async with httpx.AsyncClient(timeout=2) as client:
         for name, url in waiting.items():
-            while not await _answers(client, url):
+            while processes.has_died(name) or not await _answers(client, url):
                 if processes.has_died(name) or time.monotonic() > deadline_s:
                     log = folder / f"{name}.log"
                     tail = log.read_text(errors="replace")[-2_000:] if log.exists() else ""

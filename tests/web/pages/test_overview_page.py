@@ -98,12 +98,16 @@ def test_every_query_failing_still_shows_the_targets(visit: Visit, fakes: Simple
     assert heading(page).startswith("payments is down")
 
 
+def test_only_a_service_that_was_chosen_stays_in_the_address(visit: Visit) -> None:
+    assert 'data-refresh-url="/?service=worker&amp;range=1h&amp;refresh=10"' in visit("/?range=1h&service=worker")
+
+
 def test_a_refresh_is_the_part_that_changes(visit: Visit) -> None:
     page = visit("/?range=1h", {"HX-Request": "true"})
 
     assert page.lstrip().startswith("<title>")
     assert "<dialog" not in page
-    assert 'data-refresh-url="/?service=shop&amp;range=1h&amp;refresh=10"' in page
+    assert 'data-refresh-url="/?range=1h&amp;refresh=10"' in page
 
 
 @pytest.mark.parametrize("name", ['<img src=x onerror="alert(1)">', "a b/c?d&e", "ü" * 200])

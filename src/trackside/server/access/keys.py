@@ -64,7 +64,8 @@ class Keys:
     def revoke(self, name: str) -> None:
         """End every key of this name, and the sessions it opened."""
         self._db.write(partial(store.revoke_named, name=name, now_ms=self._clock.now_ms())).result()
-        self._remembered.clear()
+        for mark in [mark for mark, (_, identity) in self._remembered.items() if identity.name == name]:
+            del self._remembered[mark]
 
     def identify(self, key: str) -> Identity | None:
         # What is looked up is a digest: how long the look-up takes tells nothing about the key.

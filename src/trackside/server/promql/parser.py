@@ -85,7 +85,7 @@ def _tokens(query: str) -> list[Token]:
         raise QueryError(f"the query has {len(query):,} characters; at most {MAX_QUERY_CHARS:,} are read")
     tokens = tokenize(query)
     if tokens[0].kind is Kind.END:
-        raise QueryError("no expression found in input", query=query)
+        raise QueryError("no expression found in input", query=query, start=0, end=len(query))
     return tokens
 
 

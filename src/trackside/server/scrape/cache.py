@@ -102,7 +102,18 @@ class SeriesCache:
             reading.fits = True
             return reading
         self._look_up(reading)
+        self._forget(reading)
         return reading
+
+    def counts(self, reading: Reading) -> tuple[int, int]:
+        """Samples of the page, and those of them that relabeling keeps. Needs nothing to be learned."""
+        if reading.fits and self._layout is not None:
+            return self._layout.scraped, self._layout.kept
+        kept = sum(ref >= 0 for ref in reading.refs)
+        for key in reading.keys.values():
+            known = self._refs.get(key)
+            kept += reading.new.get(key) is not None if known is None else known >= 0
+        return sum(ref != _COMMENT for ref in reading.refs), kept
 
     def learn(self, ids: Mapping[bytes, int]) -> None:
         """Ids of series of `Reading.new`, or `DROPPED`."""
@@ -116,7 +127,6 @@ class SeriesCache:
             reading.refs[index] = self._refs[key]
         refs = np.array(reading.refs, dtype=np.int64)
         self._metadata = reading.metadata
-        self._forget(refs, reading)
         if reading.times_ms:
             self._layout = None
             return self._with_times(reading, refs)
@@ -168,9 +178,10 @@ class SeriesCache:
             noted = self._comments[line]
         else:
             noted = metadata_line(line, number)
-            if len(self._comments) > 3 * MAX_FAMILIES:
+            if len(self._comments) > MAX_FAMILIES:
                 self._comments.clear()
-            self._comments[line] = noted
+            if len(line) <= MAX_HELP:
+                self._comments[line] = noted
         if noted is not None:
             reading.metadata.note(noted, number)
 
@@ -204,9 +215,12 @@ class SeriesCache:
             same_series=False,
         )
 
-    def _forget(self, refs: Int64s, reading: Reading) -> None:
-        """Drop the series that were not in this page, once they are most of the cache."""
-        if len(self._refs) <= 2 * len(refs) + _SPARE:
+    def _forget(self, reading: Reading) -> None:
+        """Drop the series that are not in this page, once they are most of the cache.
+
+        Before anything new is learned, so that it also happens on pages that are refused later.
+        """
+        if len(self._refs) <= 2 * len(reading.lines) + _SPARE:
             return
         current = {head[:-1] for head in reading.heads} | set(reading.keys.values())
         self._refs = {key: ref for key, ref in self._refs.items() if key in current}

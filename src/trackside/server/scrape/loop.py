@@ -51,6 +51,8 @@ class _Outcome:
     samples: Samples | None = None
     error: str = ""
     body_bytes: int = 0
+    scraped: int = 0
+    kept: int = 0
 
 
 class TargetLoop:
@@ -103,7 +105,7 @@ class TargetLoop:
             last_error=outcome.error,
             last_scrape_ms=now_ms,
             last_scrape_s=seconds,
-            samples=samples.scraped if samples is not None else 0,
+            samples=outcome.scraped,
         )
 
     def end(self, now_ms: int) -> None:
@@ -123,11 +125,12 @@ class TargetLoop:
             page = await self._source.pull(now_ms)
             outcome.body_bytes = len(page.body)
             reading = await self._reading(page)
+            outcome.scraped, outcome.kept = self._cache.counts(reading)
+            # Before the store has heard of any new series: the limit is there to protect it.
+            if 0 < self.config.sample_limit < outcome.kept:
+                raise ScrapeError(f"{outcome.kept:,} samples are more than sample_limit = {self.config.sample_limit:,}")
             await self._learn(reading)
             outcome.samples = self._cache.samples(reading)
-            limit = self.config.sample_limit
-            if limit and outcome.samples.kept > limit:
-                raise ScrapeError(f"{outcome.samples.kept:,} samples are more than sample_limit = {limit:,}")
         except ParseError as error:
             outcome.error = f"the page cannot be read: {error}"
         except TracksideError as error:
@@ -199,8 +202,7 @@ class TargetLoop:
         return self._ports.appender.refs([self.target.labels.merged(Labels.of({METRIC_NAME: name})) for name in names])
 
     def _report_values(self, outcome: _Outcome, seconds: float, added: int) -> Float64s:
-        samples = outcome.samples
-        counts = (samples.scraped, samples.kept) if samples is not None else (0, 0)
+        counts = (outcome.scraped, outcome.kept)
         up = 0.0 if outcome.error else 1.0
         return np.array((up, seconds, *counts, added, *self._extra(outcome.body_bytes).values()), dtype=np.float64)
 

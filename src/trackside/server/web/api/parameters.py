@@ -16,7 +16,7 @@ from trackside.server.web.forms import ParameterError
 MAX_TIME_MS = 253_402_300_800_000
 MAX_TIMEOUT_MS = 120_000
 # `float` reads much more: underscores, spaces, other scripts' digits.
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan)", re.A | re.I)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan)", re.A | re.I)
 _TIME = "a time as Unix seconds or RFC 3339"
 _DURATION = "a duration such as 15s, or a number of seconds"
 

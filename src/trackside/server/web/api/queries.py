@@ -54,8 +54,8 @@ class QueryApi:
         if end_ms < start_ms:
             raise ParameterError("end", "end timestamp must not be before start time")
         if (end_ms - start_ms) // step_ms > MAX_POINTS:
-            limit = f"exceeded maximum resolution of {MAX_POINTS:,} points per timeseries"
-            raise ParameterError("step", f"{limit}: use a longer step (?step=XX) or a shorter range")
+            reason = f"exceeded maximum resolution of {MAX_POINTS:,} points per timeseries"
+            raise ParameterError("step", f"{reason}: use a longer step (?step=XX) or a shorter range")
         query, timeout_ms, limit = given.text("query"), given.timeout_ms(), given.limit()
         result = await self.console.backend.query_range(query, start_ms, end_ms, step_ms, timeout_ms)
         return await _answer(result, limit)
@@ -65,24 +65,24 @@ class QueryApi:
         match = given.texts("match[]")
         if not match:
             raise ParameterError("match[]", "no match[] parameter provided: name the series, as in match[]=up")
-        start_ms, end_ms = self._span(given)
+        (start_ms, end_ms), limit = self._span(given), given.limit()
         found = await self.console.backend.series(match, start_ms, end_ms)
-        return _limited([labels.as_dict() for labels in found], given.limit())
+        return _limited([labels.as_dict() for labels in found], limit)
 
     async def labels(self, request: Request) -> Response:
         given = await self._parameters(request)
-        start_ms, end_ms = self._span(given)
+        (start_ms, end_ms), limit = self._span(given), given.limit()
         names = await self.console.backend.label_names(given.texts("match[]"), start_ms, end_ms)
-        return _limited(names, given.limit())
+        return _limited(names, limit)
 
     async def label_values(self, request: Request) -> Response:
         given = await self._parameters(request)
-        start_ms, end_ms = self._span(given)
+        (start_ms, end_ms), limit = self._span(given), given.limit()
         name = _unescaped(request.path_params["name"])
         if not name:
             raise ParameterError("name", "a label has a name, as in /api/v1/label/job/values")
         values = await self.console.backend.label_values(name, given.texts("match[]"), start_ms, end_ms)
-        return _limited(values, given.limit())
+        return _limited(values, limit)
 
     async def format_query(self, request: Request) -> Response:
         given = await self._parameters(request)

@@ -59,7 +59,8 @@ async def show(console: Console, request: Request) -> Response:
     red = Red(names, period.window)
     answers = await ask_all(backend, clock, period, service_questions(red))
     rows = service_rows(console.targets(), answers, names, period, red)
-    selected = _selected(rows, request.query_params.get("service", ""))
+    wanted = request.query_params.get("service", "")
+    selected = _selected(rows, wanted)
     detail = await _detail(console, period, selected) if selected else None
     findings = _findings(console, rows)
     facts = {
@@ -77,7 +78,8 @@ async def show(console: Console, request: Request) -> Response:
     }
     level = findings[0].level if findings else Level.OK
     title = _title(findings)
-    params = {"service": selected.name if selected else ""}
+    # Only a service that somebody chose stays in the address: what is shown by default follows what there is to see.
+    params = {"service": wanted}
     page = render.Page("overview.html", "overview", title, level, facts, params)
     return render.respond(request, console, period, page)
 

@@ -1,0 +1,188 @@
+"""The whole HTTP application on a made-up backend, asked without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from trackside.exceptions import ConfigError, TracksideError
+from trackside.model.labels import Labels
+from trackside.server.access.keys import Keys
+from trackside.server.access.roles import Role
+from trackside.server.db.database import Database
+from trackside.server.series import Matrix, QueryResult
+from trackside.server.web import render
+from trackside.server.web.console import Console
+from trackside.server.web.routes import build_app
+
+NOW_MS = 1_764_079_335_000
+
+
+@dataclass
+class HandClock:
+    time_ms: int = NOW_MS
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+    def monotonic_s(self) -> float:
+        return self.time_ms / 1000
+
+
+@dataclass
+class ScriptedBackend:
+    """Answers what it was told to, and remembers what it was asked."""
+
+    answer: QueryResult | None = None
+    error: Exception | None = None
+    found: list = field(default_factory=list)
+    asked: list[tuple] = field(default_factory=list)
+
+    async def query(self, expr: str, time_ms: int, timeout_ms: int | None = None) -> QueryResult:
+        return self._asked("query", expr, time_ms, timeout_ms)
+
+    async def query_range(
+        self, expr: str, start_ms: int, end_ms: int, step_ms: int, timeout_ms: int | None = None
+    ) -> QueryResult:
+        return self._asked("query_range", expr, start_ms, end_ms, step_ms, timeout_ms)
+
+    async def series(self, match: Sequence[str], start_ms: int, end_ms: int) -> list[Labels]:
+        self._asked("series", *match, start_ms, end_ms)
+        return self.found
+
+    async def label_names(self, match: Sequence[str], start_ms: int, end_ms: int) -> list[str]:
+        self._asked("label_names", *match, start_ms, end_ms)
+        return self.found
+
+    async def label_values(self, name: str, match: Sequence[str], start_ms: int, end_ms: int) -> list[str]:
+        self._asked("label_values", name, *match, start_ms, end_ms)
+        return self.found
+
+    def _asked(self, *what: object) -> QueryResult:
+        self.asked.append(what)
+        if self.error is not None:
+            raise self.error
+        one = Matrix((Labels.of(__name__="up"),), np.array([NOW_MS]), np.ones((1, 1)), np.ones((1, 1), dtype=bool))
+        return self.answer or QueryResult(one, is_range=False)
+
+
+class Site:
+    """A server and the ways to ask it; `console` replaces parts of what it knows."""
+
+    def __init__(self, db: Database, data_dir: Path) -> None:
+        self.clock, self.backend = HandClock(), ScriptedBackend()
+        self.keys = Keys(db, data_dir, self.clock)
+        self.key = self.keys.ensure_admin()
+        self.reloads: list[str] = []
+        self.reload_error = ""
+        self.no_auth = False
+        self.console: dict[str, object] = {}
+        self.facts: dict[str, object] = {}
+        """What the gate told the page about its visitor."""
+
+    def exposition(self) -> bytes:
+        return b"up 1\n"
+
+    async def reload(self) -> None:
+        if self.reload_error:
+            raise ConfigError(self.reload_error)
+        self.reloads.append("once")
+
+    def get(self, url: str, **more: object) -> httpx.Response:
+        return self.ask("GET", url, **more)
+
+    def post(self, url: str, **more: object) -> httpx.Response:
+        return self.ask("POST", url, **more)
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        key: str | None = "",
+        client: str = "192.0.2.7",
+        base: str = "http://trackside.example:9490",
+        **more: object,
+    ) -> httpx.Response:
+        """`key`: "" for the admin's, None for none at all."""
+        headers = dict(more.pop("headers", {}))
+        if key is not None:
+            headers.setdefault("authorization", f"Bearer {key or self.key}")
+
+        async def fetch() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app(), raise_app_exceptions=False, client=(client, 55_000))
+            async with httpx.AsyncClient(transport=transport, base_url=base) as http:
+                return await http.request(method, url, headers=headers, **more)
+
+        return asyncio.run(fetch())
+
+    def app(self):
+        facts: dict[str, object] = {
+            "backend": self.backend,
+            "clock": self.clock,
+            "targets": tuple,
+            "rule_groups": tuple,
+            "notifications": lambda newest: (),
+            "started_ms": NOW_MS - 3_600_000,
+            "version": "0.1.0",
+            "external_url": "https://monitoring.example",
+            "config_text": lambda: "scrape_configs: []\n",
+            **self.console,
+        }
+        # One application for the whole life of the site, since it remembers who guessed keys.
+        if not hasattr(self, "_app"):
+            self._app = build_app(Console(**facts), self.keys, self._pages(), self, no_auth=self.no_auth)
+        return self._app
+
+    def _pages(self) -> list:
+        async def overview(request: Request) -> Response:
+            self.facts = {"identity": request.state.identity, "user": request.state.user}
+            return JSONResponse({"page": request.url.path}, headers=dict(request.query_params))
+
+        async def broken(request: Request) -> Response:
+            raise RuntimeError("secret of the machine room")
+
+        async def refused(request: Request) -> Response:
+            raise TracksideError("not today")
+
+        methods = ["GET", "POST", "PUT", "DELETE"]
+        return [
+            Route("/", overview),
+            Route("/alerts", overview, methods=methods),
+            Route("/broken", broken),
+            Route("/refused", refused),
+            Route("/api/v1/broken", broken),
+            render.static_mount(),
+        ]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    db = Database(tmp_path / "trackside.db")
+    yield Site(db, tmp_path)
+    db.close()
+
+
+@pytest.fixture
+def key_of(site: Site) -> Callable[[Role], str]:
+    return lambda role: site.keys.create(f"{role.value} key", role)
+
+
+@pytest.fixture
+def cookie_of(site: Site) -> Callable[[Role], dict[str, str]]:
+    """Headers of a browser in which somebody of this role logged in."""
+
+    def headers(role: Role) -> dict[str, str]:
+        identity = site.keys.identify(site.keys.create(f"{role.value} in a browser", role))
+        return {"cookie": f"trackside_session={site.keys.open_session(identity)}"}
+
+    return headers
