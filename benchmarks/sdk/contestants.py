@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,59 +16,54 @@ BARE_AGAIN = "bare again (the error)"
 TRACKSIDE = "trackside"
 INSTRUMENTATOR = "prometheus-fastapi-instrumentator"
 TELEMETRY = "FastAPI's own telemetry"
+_OUR_PATHS = ("/metrics", "/metrics-custom", "/health", "/health/live", "/health/ready")
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    name: str
     app: App
     counted: Callable[[], float] | None = None
     """How many requests it recorded: who drops requests is fast."""
 
 
-def null_contestants() -> Iterator[Contestant]:
+def null_contestant(name: str) -> Contestant | None:
     """Around an app that only answers, and leaves in the scope what a router leaves there: the middleware alone."""
-    from prometheus_client import CollectorRegistry
-    from prometheus_fastapi_instrumentator.middleware import PrometheusInstrumentatorMiddleware
+    if name == INSTRUMENTATOR:
+        from prometheus_client import CollectorRegistry
+        from prometheus_fastapi_instrumentator.middleware import PrometheusInstrumentatorMiddleware
 
-    yield Contestant(BARE, _null_app(lambda app: app))
-    yield Contestant(BARE_AGAIN, _null_app(lambda app: app))
-    theirs = CollectorRegistry()
-    yield Contestant(
-        INSTRUMENTATOR,
-        _null_app(lambda app: PrometheusInstrumentatorMiddleware(app, registry=theirs)),
-        lambda: _instrumentator_count(theirs),
-    )
-    ours = Registry()
-    metrics = RequestMetrics(ours)
-    yield Contestant(TRACKSIDE, _null_app(lambda app: _watched(app, metrics)), lambda: _our_count(ours))
+        theirs = CollectorRegistry()
+        app = _null_app(lambda app: PrometheusInstrumentatorMiddleware(app, registry=theirs))
+        return Contestant(app, lambda: _instrumentator_count(theirs))
+    if name == TRACKSIDE:
+        ours = Registry()
+        metrics = RequestMetrics(ours)
+        app = _null_app(lambda app: AsgiMiddleware(app, metrics, _no_answer, _OUR_PATHS))
+        return Contestant(app, lambda: _our_count(ours))
+    return Contestant(_null_app(lambda app: app)) if name in (BARE, BARE_AGAIN) else None
 
 
-def fastapi_contestants(routes: int) -> Iterator[Contestant]:
-    from prometheus_client import CollectorRegistry
-    from prometheus_fastapi_instrumentator import Instrumentator
-
-    yield Contestant(BARE, _fastapi_app(routes))
-    yield Contestant(BARE_AGAIN, _fastapi_app(routes))
-    theirs = CollectorRegistry()
+def fastapi_contestant(name: str, routes: int) -> Contestant | None:
+    """None when it is not installed."""
+    if name == TELEMETRY:
+        return _telemetry(routes)
     app = _fastapi_app(routes)
-    Instrumentator(registry=theirs).instrument(app)
-    yield Contestant(INSTRUMENTATOR, app, lambda: _instrumentator_count(theirs))
-    telemetry = _telemetry(routes)
-    if telemetry is not None:
-        yield telemetry
-    ours = Registry()
-    app = _fastapi_app(routes)
-    app.add_middleware(AsgiMiddleware, metrics=RequestMetrics(ours), answer=_no_answer, answered_paths=("/metrics",))
-    yield Contestant(TRACKSIDE, app, lambda: _our_count(ours))
+    if name == INSTRUMENTATOR:
+        from prometheus_client import CollectorRegistry
+        from prometheus_fastapi_instrumentator import Instrumentator
+
+        theirs = CollectorRegistry()
+        Instrumentator(registry=theirs).instrument(app)
+        return Contestant(app, lambda: _instrumentator_count(theirs))
+    if name == TRACKSIDE:
+        ours = Registry()
+        app.add_middleware(AsgiMiddleware, metrics=RequestMetrics(ours), answer=_no_answer, answered_paths=_OUR_PATHS)
+        return Contestant(app, lambda: _our_count(ours))
+    return Contestant(app)
 
 
 async def _no_answer(method: str, path: str, headers: object) -> None:
     return None
-
-
-def _watched(app: App, metrics: RequestMetrics) -> AsgiMiddleware:
-    return AsgiMiddleware(app, metrics, _no_answer, ("/metrics", "/health"))
 
 
 def _null_app(wrap: Callable[[App], App]) -> App:
@@ -148,7 +143,7 @@ def _telemetry(routes: int) -> Contestant | None:
             for point in metric.data.data_points
         )
 
-    return Contestant(TELEMETRY, app, counted)
+    return Contestant(app, counted)
 
 
 def _instrumentator_count(registry: Any) -> float:

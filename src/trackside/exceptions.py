@@ -17,8 +17,9 @@ class ConfigError(TracksideError):
 class ParseError(TracksideError):
     """Text in a known format that does not follow it: an exposition, an envelope, a rule file."""
 
-    def __init__(self, reason: str, *, line: int, text: str = "") -> None:
-        super().__init__(f"line {line}: {reason}" + (f": {text[:80]!r}" if text else ""))
+    def __init__(self, reason: str, *, line: int = 0, text: str = "") -> None:
+        """`line` is 0 for what has no lines: a binary message."""
+        super().__init__((f"line {line}: " if line else "") + reason + (f": {text[:80]!r}" if text else ""))
         self.reason = reason
         self.line = line
 

@@ -70,7 +70,8 @@ def test_an_empty_file_is_no_mistake(text):
     [
         pytest.param(
             "{alert: A, expr: 'up =='}",
-            "rules[0].expr: 1:6: unexpected end of input\n    up ==\n         ^",
+            "rules[0].expr: 1:6: unexpected end of input, expected an expression such as up or "
+            "rate(http_requests_total[5m])\n    up ==\n         ^",
             id="expression",
         ),
         pytest.param("{alert: A, expr: ''}", "rules[0].expr: is required, and empty", id="empty expression"),

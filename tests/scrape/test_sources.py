@@ -9,13 +9,26 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import uvloop
 
 from trackside.server.scrape.http_config import HttpClientConfig
 from trackside.server.scrape.protocols import ScrapeError
 from trackside.server.scrape.sources import HttpSource, InProcessSource, Request, fetch, http_client
 
 LIMIT = 1 << 20
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
+
+
+@pytest.fixture(params=sorted(LOOPS), autouse=True)
+def loop_factory(request):
+    """The server runs on uvloop where there is one, and must on the other."""
+    run_on_loop.factory = LOOPS[request.param]
+
+
+def run_on_loop(coroutine):
+    with asyncio.Runner(loop_factory=run_on_loop.factory) as runner:
+        return runner.run(coroutine)
 
 
 @asynccontextmanager
@@ -45,7 +58,7 @@ def ask(answer, *, config=None, timeout_s=5.0, context=None, scheme="http", **re
             given = Request(url, timeout_s, settings, size_limit=LIMIT, **request)
             return await HttpSource(client, given).pull(0)
 
-    return asyncio.run(run())
+    return run_on_loop(run())
 
 
 def says(*parts):
@@ -149,7 +162,7 @@ def test_a_port_where_nobody_listens(unused_port=1):
             await fetch(client, Request(f"http://127.0.0.1:{unused_port}/", 5.0, HttpClientConfig()))
 
     with pytest.raises(ScrapeError, match="connection refused: nothing listens on that port"):
-        asyncio.run(run())
+        run_on_loop(run())
 
 
 def test_an_address_that_is_none():
@@ -158,7 +171,7 @@ def test_an_address_that_is_none():
             await fetch(client, Request("http://a b:x/", 5.0, HttpClientConfig()))
 
     with pytest.raises(ScrapeError):
-        asyncio.run(run())
+        run_on_loop(run())
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +259,7 @@ def headers_sent(config, times=1):
             for _ in range(times):
                 await fetch(client, Request(f"http://127.0.0.1:{port}/", 5.0, settings))
 
-    asyncio.run(run())
+    run_on_loop(run())
     lines = (line.partition(": ") for line in seen[-1].split("\r\n")[1:] if line)
     return {name.lower(): value for name, _, value in lines}
 
@@ -258,8 +271,8 @@ def test_a_transport_without_sockets():
         async with httpx.AsyncClient(transport=transport) as client:
             return await fetch(client, Request("http://a/metrics", 5.0, HttpClientConfig(), size_limit=LIMIT))
 
-    assert asyncio.run(run()).body == b"a 1\n"
+    assert run_on_loop(run()).body == b"a 1\n"
 
 
 def test_our_own_process_is_a_source():
-    assert asyncio.run(InProcessSource(lambda: b"a 1\n").pull(0)).body == b"a 1\n"
+    assert run_on_loop(InProcessSource(lambda: b"a 1\n").pull(0)).body == b"a 1\n"

@@ -110,6 +110,7 @@ class App:
             version=__version__,
             external_url=settings.external_url,
             config_text=lambda: masked(self.config.text),
+            metadata=self._metadata,
         )
         self.asgi = build_app(self.console, self.keys, page_routes(self.console), self, no_auth=settings.no_auth)
 
@@ -172,6 +173,14 @@ class App:
     async def _notify(self, now_ms: int) -> None:
         if self.dispatcher is not None:
             await self.dispatcher.tick(now_ms)
+
+    def _metadata(self) -> dict[str, set[tuple[str, str, str]]]:
+        """Family to type, help and unit; several when targets disagree."""
+        found: dict[str, set[tuple[str, str, str]]] = {}
+        for _, families in self.pools.metadata():
+            for name, about in families.items():
+                found.setdefault(name, set()).add(about)
+        return found
 
     async def _stop_telling(self) -> None:
         if self.dispatcher is not None:

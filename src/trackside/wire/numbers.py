@@ -45,11 +45,20 @@ def canonical_bound(text: str) -> str:
         return text
     if value == 0 or not math.isfinite(value):
         return format_value(value) if value else "0.0"
-    exponent = f"{value:.17e}".partition("e")[2]
+    exponent = _exponent(repr(abs(value)))
     # Where Go's %g changes over to an exponent; Python's repr does so ten digits later.
-    if -4 <= int(exponent) < 6:
+    if -4 <= exponent < 6:
         return repr(value)
     # The shortest digits that read back as the same number are those of repr; only the point moves.
     digits = repr(abs(value)).partition("e")[0].replace(".", "").strip("0")
     mantissa = f"{digits[0]}.{digits[1:]}".rstrip(".")
-    return f"{'-' if value < 0 else ''}{mantissa}e{int(exponent):+03}"
+    return f"{'-' if value < 0 else ''}{mantissa}e{exponent:+03}"
+
+
+def _exponent(text: str) -> int:
+    """Of ten, from the shortest digits of a number: from rounded ones, 1e-12 would be 9.9…e-13."""
+    digits, _, exponent = text.partition("e")
+    if exponent:
+        return int(exponent)
+    whole, _, fraction = digits.partition(".")
+    return len(whole) - 1 if whole != "0" else len(fraction.lstrip("0")) - len(fraction) - 1

@@ -17,6 +17,7 @@ import httpx
 from trackside.server.scrape.failures import reason
 from trackside.server.scrape.http_config import HttpClientConfig, TlsConfig
 from trackside.server.scrape.protocols import ScrapeError
+from trackside.server.scrape.transport import KeepAliveTransport
 
 MAX_REDIRECTS = 10
 _USER_AGENT = "trackside"
@@ -80,16 +81,19 @@ def http_client(config: HttpClientConfig) -> httpx.AsyncClient:
     Raises:
         OSError: a certificate or key cannot be read.
     """
+    context = _tls_context(config.tls_config)
+    # No cookies: what one target sets is not for the next, and nobody would ever throw them away.
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    if not config.proxy_url and not config.proxy_from_environment:
+        transport = KeepAliveTransport(context)
+        return httpx.AsyncClient(transport=transport, cookies=cookies, max_redirects=MAX_REDIRECTS, trust_env=False)
     bypassed = [host.strip() for host in config.no_proxy.split(",") if host.strip()]
     return httpx.AsyncClient(
-        verify=_tls_context(config.tls_config),
+        verify=context,
         http2=config.enable_http2,
-        # No cookies: what one target sets is not for the next, and nobody would ever throw them away.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
+        cookies=cookies,
         proxy=config.proxy_url or None,
-        mounts={f"all://{host}": None for host in bypassed},
-        # The environment's proxy is meant for the way out, and targets are mostly inside.
+        mounts={f"all://{host}": KeepAliveTransport(context) for host in bypassed},
         trust_env=config.proxy_from_environment,
         max_redirects=MAX_REDIRECTS,
     )

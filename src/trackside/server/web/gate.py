@@ -32,7 +32,6 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     # A login link carries a key: no page we link to may learn it.
     "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 
