@@ -57,6 +57,14 @@ class TestCheck:
         assert "1 group, 1 rule: good" in result.output
         assert "1 scrape job, 1 rule: good" in result.output
 
+    def test_a_key_without_effect_is_said_to_have_none(self, write):
+        config = write("trackside.yml", "global:\n  query_log_file: queries.log\n")
+
+        result = CliRunner().invoke(check, [str(config)])
+
+        assert result.exit_code == 0
+        assert "trackside.yml:2: global.query_log_file: has no effect in this version" in result.output
+
     @pytest.mark.parametrize(
         ("name", "text", "message"),
         [

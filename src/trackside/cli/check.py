@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -23,6 +23,7 @@ class Verdict:
     """Either "configuration" or "rules"."""
     summary: str
     errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @click.command()
@@ -42,12 +43,11 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     verdicts = [_verdict(file) for file in files]
     for verdict in verdicts:
         if as_json:
-            line = {"file": verdict.file, "kind": verdict.kind, "ok": not verdict.errors, "errors": verdict.errors}
-            click.echo(json.dumps(line))
+            click.echo(json.dumps({**asdict(verdict), "ok": not verdict.errors}))
         elif verdict.errors:
             click.echo("\n".join(verdict.errors))
         else:
-            click.echo(f"{verdict.file}: {verdict.summary}")
+            click.echo("\n".join((f"{verdict.file}: {verdict.summary}", *verdict.notes)))
     if any(verdict.errors for verdict in verdicts):
         sys.exit(COULD_NOT_RUN)
 
@@ -66,7 +66,7 @@ def _verdict(file: Path) -> Verdict:
         return Verdict(str(file), kind, "", tuple(str(error).splitlines()))
     rules = sum(len(group.rules) for group in config.rule_groups)
     summary = f"{_counted(len(config.root.scrape_configs), 'scrape job')}, {_counted(rules, 'rule')}: good"
-    return Verdict(str(file), kind, summary)
+    return Verdict(str(file), kind, summary, notes=config.notes)
 
 
 def _counted(number: int, noun: str) -> str:

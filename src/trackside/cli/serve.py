@@ -53,6 +53,8 @@ def serve(config_file: Path | None, data_dir: Path, listen: str, external_url: s
         raise ConfigError(f"--no-auth lets everybody in, so it needs a loopback address; --listen is {listen}")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     config = load_config(config_file)
+    for note in config.notes:
+        click.echo(note, err=True)
     try:
         listener, address = bound(host, port)
     except OSError as error:

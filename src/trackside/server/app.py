@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 
-from trackside.version import __version__
 from trackside.exceptions import ConfigError
 from trackside.instruments.process_metrics import process_families
 from trackside.instruments.registry import Registry
@@ -36,6 +35,7 @@ from trackside.server.tsdb.store import Tsdb
 from trackside.server.web.console import Console
 from trackside.server.web.pages.all import page_routes
 from trackside.server.web.routes import build_app
+from trackside.version import __version__
 from trackside.wire import exposition
 
 DATABASE = "trackside.db"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -43,6 +44,8 @@ class ServerConfig:
     rule_groups: tuple[RuleGroupConfig, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
     """Texts of the notification templates, by file name."""
+    notes: tuple[str, ...] = ()
+    """What the file asks for and this server does not do, a sentence each: nothing is left out silently."""
 
 
 def load_config(file: Path | None) -> ServerConfig:
@@ -62,7 +65,24 @@ def load_config(file: Path | None) -> ServerConfig:
     rule_files = _files(document, "rule_files", root.rule_files, file)
     groups = tuple(group for path in rule_files for group in load_rule_file(path))
     templates = {str(path): read_file(path) for path in _files(document, "templates", root.templates, file)}
-    return ServerConfig(file, text, root, groups, templates)
+    return ServerConfig(file, text, root, groups, templates, _notes(document))
+
+
+# Keys of Prometheus that an existing file may hold and that change nothing here.
+_WITHOUT_EFFECT = (("global", "query_log_file"), ("global", "scrape_failure_log_file"), ("global", "runtime"))
+
+
+def _notes(document: YamlDocument) -> tuple[str, ...]:
+    found = [path for path in _WITHOUT_EFFECT if _holds(document.tree, path)]
+    for index, job in enumerate(document.tree.get("scrape_configs") or () if document.tree else ()):
+        found += [("scrape_configs", index, key) for key in ("scrape_failure_log_file",) if job.get(key)]
+    return tuple(str(document.error(path, "has no effect in this version")) for path in found)
+
+
+def _holds(tree: Any, path: tuple[str, ...]) -> bool:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return bool(tree)
 
 
 _SECRET = re.compile(
