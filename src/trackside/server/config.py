@@ -73,7 +73,7 @@ _WITHOUT_EFFECT = (("global", "query_log_file"), ("global", "scrape_failure_log_
 
 
 def _notes(document: YamlDocument) -> tuple[str, ...]:
-    found = [path for path in _WITHOUT_EFFECT if _holds(document.tree, path)]
+    found: list[tuple[str | int, ...]] = [path for path in _WITHOUT_EFFECT if _holds(document.tree, path)]
     for index, job in enumerate(document.tree.get("scrape_configs") or () if document.tree else ()):
         found += [("scrape_configs", index, key) for key in ("scrape_failure_log_file",) if job.get(key)]
     return tuple(str(document.error(path, "has no effect in this version")) for path in found)
