@@ -77,7 +77,7 @@ function options(figure, place, chart) {
   return {
     ...size(place),
     legend: { show: false },
-    padding: [8, 6, 0, 0],
+    padding: [8, 18, 0, 0],
     cursor: {
       // The crosshair is shared by all charts of the page, a selection is not.
       sync: { key: "page", setSeries: false, filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
