@@ -1,4 +1,5 @@
 # make demo   set up, then start the server, a shop, a worker and traffic; prints one address
+#             SYSTEM=ecommerce_api: another system in the shop's place, one of examples/
 # make test   set up, then run the tests
 # make check  formatting, lint, types, import order
 # make bench  the measured promises, as ratios to the peers
@@ -11,6 +12,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 BIN := $(VENV)/bin
 FRONTEND := src/trackside/server/web/static/dist/manifest.json
 ARGS ?=
+SYSTEM ?=
+# The examples need more packages than the shop.
+EXAMPLE := $(filter-out shop,$(SYSTEM))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs frontend format clean
@@ -18,8 +22,8 @@ ARGS ?=
 help:
 	@sed -n 's/^# //p' Makefile
 
-demo: $(VENV)/.demo $(FRONTEND)
-	$(BIN)/trackside demo $(ARGS)
+demo: $(VENV)/.$(if $(EXAMPLE),examples,demo) $(FRONTEND)
+	$(BIN)/trackside demo $(if $(EXAMPLE),--system $(EXAMPLE)) $(ARGS)
 
 test: $(VENV)/.dev $(FRONTEND)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -28,7 +32,7 @@ check: $(VENV)/.dev $(FRONTEND)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/sdk/request_cost.py $(ARGS)
@@ -58,9 +62,13 @@ $(VENV)/.demo: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e '.[demo]'
 	@touch $@
 
+$(VENV)/.examples: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e '.[examples]'
+	@touch $@ $(VENV)/.demo
+
 $(VENV)/.dev: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.examples
 
 clean:
 	rm -rf $(VENV) frontend/node_modules src/trackside/server/web/static/dist
