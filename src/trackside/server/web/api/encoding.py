@@ -27,7 +27,8 @@ def encoded(result: QueryResult, limit: int = 0) -> bytes:
 
 
 def number_text(value: float) -> str:
-    """Shortest text that reads back as the same float, without an exponent, as Go's `FormatFloat(v, 'f', -1, 64)`."""
+    """Shortest text that reads back as the same float, as Prometheus writes it: with an exponent only below 1e-6 and
+    from 1e21 on."""
     text = repr(value).removesuffix(".0")
     return text if text[-1].isdigit() and "e" not in text else _rewritten(text)
 
@@ -43,13 +44,16 @@ def number_texts(values: Float64s) -> list[str]:
 
 
 def _rewritten(text: str) -> str:
-    """What Go writes in another way: NaN, infinities, and numbers with an exponent."""
+    """What Prometheus writes in another way: NaN, infinities, and numbers with an exponent."""
     if text in _SPECIAL:
         return _SPECIAL[text]
     sign = "-" if text[0] == "-" else ""
     mantissa, _, exponent = text.lstrip("-").partition("e")
+    power = int(exponent)
+    if not -7 < power < 21:
+        return f"{sign}{mantissa.removesuffix('.0')}e{power:+03}"
     whole, _, fraction = mantissa.partition(".")
-    digits, point = whole + fraction.rstrip("0"), len(whole) + int(exponent)
+    digits, point = whole + fraction.rstrip("0"), len(whole) + power
     if point <= 0:
         return f"{sign}0.{'0' * -point}{digits}"
     # Beyond 1e16, a float has no more digits than fit before the point.
