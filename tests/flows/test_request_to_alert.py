@@ -162,3 +162,13 @@ def test_the_server_is_its_own_target(world):
 
     assert world.value('up{job="trackside"}') == 1
     assert world.value('trackside_storage_series{job="trackside"}') > 10
+
+
+def test_the_rules_are_told_in_one_line_each(world):
+    rules = world.get("/api/v1/rules")["groups"][0]["rules"]
+
+    assert [rule["name"] for rule in rules] == ["job:http_requests:rate1m", "RequestsFailing", "ShopDown"]
+    assert rules[1]["query"] == (
+        'sum by (job, path) (rate(http_requests_total{status=~"5.."}[30s]))'
+        " / sum by (job, path) (rate(http_requests_total[30s])) > 0.5"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from trackside.model.alerts import Alert
 from trackside.model.rules import RuleGroupStatus, RuleStatus
+from trackside.server.promql import format as promql_text
+from trackside.server.promql.parser import parse
 from trackside.server.web.api.answers import answering, success
 from trackside.server.web.api.encoding import number_text
 from trackside.server.web.api.parameters import Parameters
@@ -79,7 +82,7 @@ def _group(group: RuleGroupStatus, wanted: _Wanted) -> dict[str, object]:
 def _rule(rule: RuleStatus, with_alerts: bool) -> dict[str, object]:
     shared: dict[str, object] = {
         "name": rule.name,
-        "query": rule.query,
+        "query": _canonical(rule.query),
         "health": rule.health,
         "evaluationTime": rule.evaluation_s,
         "lastEvaluation": rfc3339(rule.last_evaluation_ms),
@@ -117,3 +120,9 @@ def _alert(alert: Alert) -> dict[str, object]:
     if alert.keep_firing_since_ms is not None:
         shown["keepFiringSince"] = rfc3339(alert.keep_firing_since_ms)
     return shown
+
+
+@lru_cache(maxsize=4_096)
+def _canonical(query: str) -> str:
+    """One line, as Prometheus writes an expression, however it stands in the file."""
+    return promql_text.format(parse(query))
