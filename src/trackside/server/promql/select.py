@@ -10,6 +10,7 @@ from trackside.model.labels import METRIC_NAME
 from trackside.model.matchers import MatchOp
 from trackside.server.kernels.lookback import Latest, latest
 from trackside.server.kernels.windows import Bounds, Windows, batches
+from trackside.server.promql.bounds import any_spelling
 from trackside.server.promql.context import Context
 from trackside.server.promql.syntax import Expr, MatrixSelector, Paren, Subquery, VectorSelector
 from trackside.server.promql.vector import Vector, joined
@@ -90,7 +91,7 @@ def _range_frames(expr: RangeExpr, context: Context, bounds: Bounds) -> Iterator
 
 def _frames(selector: VectorSelector, context: Context, after_ms: int, end_ms: int) -> Iterator[Frame]:
     """Frames with samples in the left-open interval from `after_ms` to `end_ms`."""
-    for frame in context.query.querier.select(selector.matchers, after_ms + 1, end_ms):
+    for frame in context.query.querier.select(any_spelling(selector.matchers), after_ms + 1, end_ms):
         if len(frame.times_ms) and frame.labels:
             context.query.reads(frame)
             yield frame
