@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 BIN := $(VENV)/bin
 FRONTEND := src/trackside/server/web/static/dist/manifest.json
+# Versions of libraries that some tests need apart from the others.
+LIBRARIES := $(patsubst tests/libraries/%.txt,$(VENV)/libraries/%/.stamp,$(wildcard tests/libraries/*.txt))
 ARGS ?=
 SYSTEM ?=
 # The examples need more packages than the shop.
@@ -20,12 +22,12 @@ EXAMPLE := $(filter-out shop,$(SYSTEM))
 .PHONY: help demo test check bench docs frontend format clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 demo: $(VENV)/.$(if $(EXAMPLE),examples,demo) $(FRONTEND)
 	$(BIN)/trackside demo $(if $(EXAMPLE),--system $(EXAMPLE)) $(ARGS)
 
-test: $(VENV)/.dev $(FRONTEND)
+test: $(VENV)/.dev $(LIBRARIES) $(FRONTEND)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/.dev $(FRONTEND)
@@ -36,6 +38,12 @@ check: $(VENV)/.dev $(FRONTEND)
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/sdk/request_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/wsgi_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/rendering_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/memory_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/import_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/workers_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/off_cost.py $(ARGS)
 	$(BIN)/python benchmarks/promql/engine_speed.py
 	$(BIN)/python benchmarks/scrape/scrape_cost.py
 
@@ -69,6 +77,10 @@ $(VENV)/.examples: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml $(FRONTEND) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@ $(VENV)/.demo $(VENV)/.examples
+
+$(VENV)/libraries/%/.stamp: tests/libraries/%.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --no-warn-conflicts --upgrade --target $(@D) -r $<
+	@touch $@
 
 clean:
 	rm -rf $(VENV) frontend/node_modules src/trackside/server/web/static/dist
