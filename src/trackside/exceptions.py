@@ -7,6 +7,10 @@ class TracksideError(Exception):
     """Base class: `except TracksideError` catches what a caller can act upon."""
 
 
+class UnhealthyError(TracksideError):
+    """For health checks: its text is shown as it is, as the sentence that says what is wrong."""
+
+
 class ConfigError(TracksideError):
     """The configuration says something we cannot do; shown to the operator as it is.
 
@@ -96,3 +100,7 @@ class DeliveryError(TracksideError):
 
 class StorageError(TracksideError):
     """Stored data that cannot be read; the text names the block or the row."""
+
+
+class SourceError(TracksideError):
+    """A job back-end cannot be reached, or does not answer as expected; the text says what, where, and what to do."""

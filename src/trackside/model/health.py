@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from trackside.model.cheap_typing import NamedTuple
+
+SERVING, STARTING, DRAINING = "serving", "starting", "draining"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     name: str
     healthy: bool
     duration_s: float
@@ -15,10 +16,11 @@ class CheckResult:
     """Whether a failure makes the service not ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthReport:
+class HealthReport(NamedTuple):
     results: tuple[CheckResult, ...]
+    phase: str = SERVING
+    """Of the life of the process: it gets no requests unless it is serving, and needs no restart for that."""
 
     @property
     def healthy(self) -> bool:
-        return all(result.healthy for result in self.results if result.critical)
+        return self.phase == SERVING and all(result.healthy for result in self.results if result.critical)

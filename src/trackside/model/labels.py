@@ -3,17 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from hashlib import blake2b
 
 METRIC_NAME = "__name__"
 
+_set = object.__setattr__
 
-@dataclass(frozen=True, slots=True, order=True)
+
 class Labels:
     """A set of name=value pairs, sorted by name. Equal sets are equal objects and hash alike."""
 
-    pairs: tuple[tuple[str, str], ...] = ()
+    # Frozen, and written out: a dataclass would take half of the time that an application takes to import all of us.
+    __slots__ = ("pairs",)
+    __match_args__ = ("pairs",)
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def __init__(self, pairs: tuple[tuple[str, str], ...] = ()) -> None:
+        _set(self, "pairs", pairs)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"cannot assign to {name!r}: labels are frozen")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name!r}: labels are frozen")
+
+    def __eq__(self, other: object) -> bool:
+        return self.pairs == other.pairs if isinstance(other, Labels) else NotImplemented
+
+    def __lt__(self, other: Labels) -> bool:
+        return self.pairs < other.pairs if isinstance(other, Labels) else NotImplemented
+
+    def __le__(self, other: Labels) -> bool:
+        return self.pairs <= other.pairs if isinstance(other, Labels) else NotImplemented
+
+    def __gt__(self, other: Labels) -> bool:
+        return self.pairs > other.pairs if isinstance(other, Labels) else NotImplemented
+
+    def __ge__(self, other: Labels) -> bool:
+        return self.pairs >= other.pairs if isinstance(other, Labels) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"Labels(pairs={self.pairs!r})"
+
+    def __reduce__(self) -> tuple[type[Labels], tuple[tuple[tuple[str, str], ...]]]:
+        return Labels, (self.pairs,)
 
     @classmethod
     def of(cls, mapping: Mapping[str, str] | Iterable[tuple[str, str]] = (), **more: str) -> Labels:
@@ -61,6 +97,8 @@ class Labels:
     @property
     def fingerprint(self) -> int:
         """Stable 64-bit id: the same in every process and on disk (`hash()` is neither)."""
+        from hashlib import blake2b  # noqa: PLC0415 - who only counts has no need of it
+
         text = "\xff".join(f"{name}\xfe{value}" for name, value in self.pairs)
         return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
