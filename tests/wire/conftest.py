@@ -27,7 +27,12 @@ def _family(draw, names):
     samples = draw(
         st.lists(
             st.builds(
-                Sample, st.sampled_from(suffixes).map(lambda suffix: name + suffix), _labels(names), VALUES, TIMES
+                Sample,
+                st.sampled_from(suffixes).map(lambda suffix: name + suffix),
+                _labels(names),
+                VALUES,
+                TIMES,
+                st.none(),
             ),
             max_size=4,
         )

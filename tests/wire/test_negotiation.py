@@ -2,7 +2,7 @@
 
 import pytest
 
-from trackside.wire.negotiation import OPENMETRICS, OPENMETRICS_UTF8, TEXT, TEXT_UTF8, negotiate
+from trackside.wire.negotiation import OPENMETRICS, OPENMETRICS_UTF8, TEXT, TEXT_UTF8, negotiate, prefers_protobuf
 
 PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;"
@@ -37,6 +37,30 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
 )
 def test_negotiation(accept, expected):
     assert negotiate(accept) is expected
+
+
+DELIMITED = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        pytest.param(
+            f"{DELIMITED},application/openmetrics-text;q=0.8,*/*;q=0.1", True, id="Prometheus with the feature"
+        ),
+        pytest.param(f"{DELIMITED};q=0.6,text/plain;q=0.2", True, id="weights"),
+        pytest.param(f"{DELIMITED};q=0.2,text/plain;q=0.6", False, id="text is liked better"),
+        pytest.param(f"{DELIMITED};q=0", False, id="refused"),
+        pytest.param(DELIMITED.replace("delimited", "text"), False, id="another encoding"),
+        pytest.param(DELIMITED.replace("MetricFamily", "Other"), False, id="another message"),
+        pytest.param("application/vnd.google.protobuf", False, id="any message"),
+        pytest.param(PROMETHEUS_3, False, id="Prometheus 3 without native histograms"),
+        pytest.param("*/*", False, id="whatever there is"),
+        pytest.param("", False, id="nothing asked"),
+    ],
+)
+def test_protobuf_is_for_who_likes_it_best(accept, expected):
+    assert prefers_protobuf(accept) is expected
 
 
 def test_content_types():

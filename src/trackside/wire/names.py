@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_LEGACY_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LEGACY_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _NOT_LEGACY = re.compile(r"[^a-zA-Z0-9_:]")
 
 
 def is_legacy_metric(name: str) -> bool:
     """Whether a metric's name needs no quotes: the names every scraper understands."""
-    return _LEGACY_METRIC.fullmatch(name) is not None
+    return name.isascii() and name.replace(":", "_").isidentifier()
 
 
 def is_legacy_label(name: str) -> bool:
-    return _LEGACY_LABEL.fullmatch(name) is not None
+    return name.isascii() and name.isidentifier()
 
 
 @lru_cache(maxsize=4096)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 
+from trackside.model.cheap_typing import NamedTuple
 from trackside.model.metrics import MetricFamily
 from trackside.wire import exposition, openmetrics
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     media_type: str
     version: str
     utf8_names: bool
@@ -33,6 +32,8 @@ TEXT, _ = _both("text/plain", "0.0.4", exposition.render)
 _, TEXT_UTF8 = _both("text/plain", "1.0.0", exposition.render)
 OPENMETRICS, OPENMETRICS_UTF8 = _both("application/openmetrics-text", "1.0.0", openmetrics.render)
 
+_FAMILY = "io.prometheus.client.metricfamily"
+
 # In order of preference among what the scraper likes equally.
 _FORMATS = (TEXT, OPENMETRICS, OPENMETRICS_UTF8, TEXT_UTF8)
 
@@ -46,6 +47,18 @@ def negotiate(accept: str) -> Format:
         if rank > best_rank:
             best, best_rank = candidate, rank
     return best
+
+
+def prefers_protobuf(accept: str) -> bool:
+    """Whether nothing is liked better than the protobuf exposition."""
+    liked = other = 0.0
+    for part in accept.split(","):
+        media_type, parameters, weight = _media_range(part) or ("", {}, 0.0)
+        if media_type != "application/vnd.google.protobuf":
+            other = max(other, weight)
+        elif parameters.get("encoding") == "delimited" and parameters.get("proto") == _FAMILY:
+            liked = max(liked, weight)
+    return liked > 0 and liked >= other
 
 
 def _media_range(part: str) -> tuple[str, dict[str, str], float] | None:

@@ -58,7 +58,7 @@ def _sample_line(name: str, sample: Sample, utf8_names: bool) -> str:
     if sample.timestamp_ms is not None:
         line += f" {seconds_text(sample.timestamp_ms)}"
     if sample.exemplar is not None and name.endswith(("_total", "_bucket")):
-        line += _exemplar_text(sample.exemplar, utf8_names)
+        line += exemplar_text(sample.exemplar, utf8_names)
     return line
 
 
@@ -69,8 +69,8 @@ def _with_canonical_bound(name: str, labels: Labels) -> Labels:
     return Labels(tuple((key, canonical_bound(value) if key == "le" else value) for key, value in labels.pairs))
 
 
-def _exemplar_text(exemplar: Exemplar, utf8_names: bool) -> str:
-    """ "" for one that is too long: better no link to a trace than no metrics."""
+def exemplar_text(exemplar: Exemplar, utf8_names: bool) -> str:
+    """What stands behind a value. "" for one that is too long: better no link to a trace than no metrics."""
     if sum(len(name) + len(value) for name, value in exemplar.labels.pairs) > MAX_EXEMPLAR_CHARACTERS:
         return ""
     text = f" # {{{labels_text(exemplar.labels, utf8_names=utf8_names)}}} {format_value(exemplar.value)}"
