@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -182,3 +184,108 @@ def test_with_several_workers_the_files_of_all_are_read(theirs, tmp_path):
     assert ours(registry, "hits_total") == {(): 5}
     (tmp_path / "counter_3.db").write_bytes(b"")
     assert ours(registry, "hits_total") in ({(): 5}, {})
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0\x10\0\0" + b"\xff" * 4092, id="noise"),
+        pytest.param(b"\x40\0\0\0", id="cut off"),
+    ],
+)
+def test_a_file_that_a_killed_worker_left_does_not_hide_the_others(theirs, tmp_path, monkeypatch, damaged):
+    code = """
+import os, prometheus_client
+hits = prometheus_client.Counter("hits", "Hits.", ["path"])
+hits.labels("/").inc(2)
+prometheus_client.Gauge("level", "Level.", multiprocess_mode="livesum").set(3)
+"""
+    for _ in range(2):
+        environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", code], env=environ, check=True)
+    (tmp_path / "counter_1.db").write_bytes(damaged)
+    (tmp_path / "gauge_livesum_1.db").write_bytes(damaged)
+    registry = Registry()
+    Bridge(registry, str(tmp_path)).connect()
+    for _ in range(2):
+        assert list(ours(registry, "hits_total").values()) == [4]
+        assert list(ours(registry, "level").values()) == [6]
+    assert list(ours(registry, "trackside_sdk_errors_total").values()) == [2]
+
+
+FORKED = """
+import os, shutil, signal, sys, time
+from pathlib import Path
+directory = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+import prometheus_client as client
+from prometheus_client import core, multiprocess
+from trackside import Monitor
+
+hits = client.Counter("hits", "Hits.", ["path"])
+wait = client.Histogram("wait", "Wait.", buckets=(1, 2))
+size = client.Summary("size", "Size.")
+gauges = {mode: client.Gauge(f"level_{mode}", "", multiprocess_mode=mode)
+          for mode in ("all", "livesum", "max", "min", "sum", "mostrecent")}
+client.Info("build", "Build.").info({"version": "1"})
+
+class Custom:
+    def describe(self): return ()
+    def collect(self): yield core.GaugeMetricFamily("custom", "", value=3)
+client.REGISTRY.register(Custom())
+
+monitor = Monitor("shop", shared=False)
+hits.labels("parent").inc()
+done = []
+for number in (1, 2, 3):
+    ready, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        hits.labels("child").inc(number)
+        wait.observe(number - 0.5)
+        size.observe(number)
+        for gauge in gauges.values():
+            gauge.set(number)
+        os.write(tell, b"x")
+        if number == 1:
+            os._exit(0)
+        time.sleep(60)
+    os.read(ready, 1)
+    done.append(child)
+os.waitpid(done[0], 0)
+os.kill(done[1], signal.SIGKILL)
+os.waitpid(done[1], 0)
+multiprocess.mark_process_dead(done[1])
+
+class Merged:
+    # As their collector, which takes the files as they come.
+    def collect(self):
+        return multiprocess.MultiProcessCollector.merge(sorted(map(str, directory.glob("*.db"))))
+
+whole = client.generate_latest(Merged()).decode()
+page = monitor.exposition().decode()
+print(whole in page, 'hits_total{path="child"} 6.0' in page, "wait_count 3.0" in page)
+print("level_livesum 4.0" in page, "level_max 3.0" in page, "custom 3.0" in page, 'build_info{version="1"} 1.0' in page)
+print(page.count("# TYPE process_cpu_seconds_total"), page.count("# TYPE python_info"), page.count("# TYPE hits_total"))
+
+parents = directory / f"counter_{os.getpid()}.db"
+some = parents.read_bytes()
+(directory / "counter_7777777.db").write_bytes(b"")
+(directory / "histogram_7777777.db").write_bytes(some[:20])
+(directory / "gauge_all_7777777.db").write_bytes(bytes(range(256)) * 16)
+(directory / "odd.db").write_bytes(some)
+for _ in range(2):
+    page = monitor.exposition().decode()
+    print(whole in page, 'where="multiprocess file"} 4' in page, 'where="collector"' in page)
+shutil.copy(parents, directory / "counter_7777777.db")
+print('hits_total{path="parent"} 2.0' in monitor.exposition().decode())
+os.kill(done[2], signal.SIGKILL)
+"""
+
+
+def test_forked_workers_are_shown_together_in_the_words_of_the_client(tmp_path):
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", FORKED], env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    shown = ["True True True", "True True True True", "1 1 1", "True True False", "True True False", "True"]
+    assert done.stdout.splitlines() == shown

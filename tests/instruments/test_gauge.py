@@ -1,3 +1,4 @@
+import os
 from time import time
 
 import pytest
@@ -78,3 +79,33 @@ def test_negative_zero_is_zero():
     gauge = Registry().gauge("g")
     gauge.set(-0.0)
     assert str(gauge.rows()[0][1][0]) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("connections", "sum"),
+        ("last_run_timestamp_seconds", "last"),
+        ("cache_hit_ratio", "last"),
+        ("requests_in_progress", "sum"),
+    ],
+)
+def test_a_gauge_is_added_up_unless_its_name_says_that_this_makes_no_sense(name, mode):
+    assert Registry().gauge(name).mode == mode
+
+
+def test_a_mode_is_asked_for_once():
+    registry = Registry()
+    gauge = registry.gauge("g", mode="max")
+    assert registry.gauge("g") is gauge
+    with pytest.raises(ValueError, match="mode max; wanted min"):
+        registry.gauge("g", mode="min")
+    with pytest.raises(ValueError, match="one of sum, max, min, last, live"):
+        registry.gauge("other", mode="mean")
+
+
+def test_alone_a_live_gauge_is_that_of_this_process():
+    gauge = Registry().gauge("g", labels=("x",), mode="live")
+    gauge.labels("never set")
+    gauge.labels("a").set(2)
+    assert gauge.rows() == [(("a", str(os.getpid())), (2.0,))]

@@ -68,6 +68,14 @@ def test_the_text_is_that_of_the_writer_of_the_format_whatever_happened_between_
     compare()
 
 
+def test_zero_and_minus_zero_are_two_texts():
+    registry, (_, gauge, _) = made()
+    rendering = Rendering(registry, exposition.render, format_value)
+    for value in (0.0, -0.0, 0.0):
+        gauge.labels("x").set(value)
+        assert rendering.render() == exposition.render(registry.collect())
+
+
 def test_families_of_collectors_are_there_too():
     registry, (counter, _, _) = made()
     registry.add_collector(
@@ -122,3 +130,23 @@ def test_large_counts_are_written_as_the_format_does(value):
     counter = registry.counter("big")
     counter.inc(value)
     assert Rendering(registry, exposition.render, format_value).render() == exposition.render(registry.collect())
+
+
+def test_exemplars_stand_behind_their_values():
+    registry = Registry()
+    counter, histogram = registry.counter("c", labels=("x",)), registry.histogram("h", buckets=(1, 2))
+    rendering = Rendering(registry, exposition.render, format_value, lambda one: f" # {one.trace_id} {one.value}")
+    plain = Rendering(registry, exposition.render, format_value)
+    counter.labels("before").inc()
+    registry.cells.trace = lambda: ("abc", "def")
+    counter.labels("a").inc(3)
+    histogram.observe(1.5)
+    registry.cells.trace = lambda: None
+    counter.labels("a").inc()
+    histogram.observe(0.5)
+    shown = rendering.render().decode().splitlines()
+    for line in ('c_total{x="before"} 1', 'c_total{x="a"} 4 # abc 3.0', 'h_bucket{le="1.0"} 1', "h_count 2", "h_sum 2"):
+        assert line in shown
+    assert 'h_bucket{le="2.0"} 2 # abc 1.5' in shown
+    assert b"#  abc" not in plain.render()
+    assert plain.render() == exposition.render(registry.collect())

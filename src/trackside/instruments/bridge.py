@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from threading import local
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
-from trackside.instruments.measured import family_of
 from trackside.instruments.registry import Registry
-from trackside.model.labels import Labels
-from trackside.model.metrics import Exemplar, MetricFamily, MetricType, Sample
+from trackside.model.metrics import MetricFamily
+
+TYPE_CHECKING = False  # type checkers take it for True
+
+# Most applications have no prometheus_client, and do not pay for what is done with it.
+if TYPE_CHECKING:
+    from trackside.instruments.client_registry import OurCollector
+    from trackside.instruments.client_text import ClientText
 
 _CLIENT = "prometheus_client"
-_TYPES = {kind.value: kind for kind in MetricType}
 
 
 class Bridge:
@@ -22,11 +27,11 @@ class Bridge:
     def __init__(self, registry: Registry, multiprocess_dir: str = "") -> None:
         """`multiprocess_dir` is where prometheus_client's objects keep their values when several workers share them."""
         self._registry = registry
-        self._multiprocess_dir = multiprocess_dir
-        self._theirs: Any = None
+        self._directory = multiprocess_dir
+        self._files: Any = None
         self._client: Any = None
-        # Each side asks the other: what is asked for on behalf of the other side does not ask back.
-        self._asking = local()
+        self._theirs: Any = None
+        self._joint: OurCollector | None = None
 
     def connect(self) -> bool:
         """Join the two if the app has imported prometheus_client, which is never done for it. Any number of times."""
@@ -35,92 +40,78 @@ class Bridge:
         if theirs is None:
             return False
         if theirs is not self._theirs:
-            self._client, self._theirs = client, theirs
-            theirs.register(_OurCollector(self))
-            self._registry.add_collector(self.their_families)
+            self._join(theirs, client)
         return True
 
     def their_families(self) -> list[MetricFamily]:
-        if getattr(self._asking, "busy", False):
-            return []
-        self._asking.busy = True
-        try:
-            return [family_from(metric) for metric in self._source().collect()]
-        finally:
-            self._asking.busy = False
+        """Of all their collectors but ours. One that raises is left out, and counted."""
+        from trackside.instruments.client_registry import family_from  # noqa: PLC0415 - see above
 
-    def our_metrics(self) -> Iterator[Any]:
-        """Ours as their objects, without those whose name they have: the process is shown by both."""
-        if getattr(self._asking, "busy", False):
-            return
-        self._asking.busy = True
-        try:
-            families = [*self._registry.collected(), *map(family_of, self._registry.measured())]
-        finally:
-            self._asking.busy = False
-        taken = self._their_names()
-        for family in families:
-            if family.name not in taken:
-                yield self._metric_from(family)
+        found: list[MetricFamily] = []
+        if self._joint is None:
+            return found
+        with self._joint.asking() as first:
+            for collector in self._collectors() if first else ():
+                try:
+                    found += [family_from(metric) for metric in collector.collect()]
+                except Exception:  # noqa: BLE001 - one broken collector must not hide all others
+                    self._registry.count_error("collector")
+        return found
 
-    def _source(self) -> Any:
-        if not self._multiprocess_dir:
-            return self._theirs
-        # In this mode the objects of this process hold nothing; the files of all workers do.
-        from prometheus_client import CollectorRegistry, multiprocess  # noqa: PLC0415 - only where the app has it
+    def in_their_words(self, content_type: str) -> TheirWords:
+        """For a rendering of ours in the same format."""
+        return TheirWords(self, content_type)
 
-        merged = CollectorRegistry()
-        collector: Any = multiprocess.MultiProcessCollector
-        collector(merged, path=self._multiprocess_dir)
-        return merged
+    def aside(self) -> AbstractContextManager[bool] | None:
+        """Within it their families are not among those of our registry. None where they must be: what they say of this
+        process is not all that is to be shown."""
+        if self._joint is None or (self._files is None and self._registry.is_shared):
+            return None
+        return self._joint.asking()
 
-    def _their_names(self) -> set[str]:
-        # Not public, but asking all their collectors anew would double the cost of each of their scrapes.
-        names = getattr(self._theirs, "_names_to_collectors", None)
-        if isinstance(names, dict):
-            return set(names)
-        return {family.name for family in self.their_families()}
+    def their_text(self, text: ClientText, wanted: Callable[[str], bool]) -> tuple[bytes, set[str]]:
+        if self._joint is None:
+            return b"", set()
+        with self._joint.asking() as first:
+            return text.render(self._collectors(), wanted) if first else (b"", set())
 
-    def _metric_from(self, family: MetricFamily) -> Any:
-        name = family.name.removesuffix("_total") if family.type is MetricType.COUNTER else family.name
-        unit = family.unit if name.endswith("_" + family.unit) else ""
-        metric = self._client.Metric(name, family.help, family.type.value, unit)
-        for sample in family.samples:
-            timestamp = None if sample.timestamp_ms is None else sample.timestamp_ms / 1000
-            metric.add_sample(sample.name, sample.labels.as_dict(), sample.value, timestamp)
-        return metric
+    def count_error(self, where: str) -> None:
+        self._registry.count_error(where)
+
+    def _join(self, theirs: Any, client: Any) -> None:
+        from trackside.instruments.client_files import ClientFiles  # noqa: PLC0415 - see above
+        from trackside.instruments.client_registry import joined  # noqa: PLC0415 - see above
+
+        if self._directory and self._files is None:
+            self._files = ClientFiles(Path(self._directory), self._registry.count_error)
+        self._client, self._theirs, self._joint = client, theirs, joined(theirs, client)
+        if self._joint.add(self._registry):
+            # Their objects count for one process alone, unless they keep their values in files.
+            self._registry.add_collector(self.their_families, "pid" if self._files is None else "own")
+
+    def _collectors(self) -> list[Any]:
+        from trackside.instruments.client_registry import beside_files, collectors_of  # noqa: PLC0415 - see above
+
+        if self._files is None:
+            return collectors_of(self._theirs)
+        # What the objects of this process hold is in the files of all workers.
+        return [self._files, *beside_files(self._theirs, self._client)]
 
 
-class _OurCollector:
-    """What stands in their registry for all of ours."""
+class TheirWords:
+    """Their families as their own writer writes them."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, content_type: str) -> None:
         self._bridge = bridge
+        self._content_type = content_type
+        self._text: ClientText | None = None
 
-    def describe(self) -> Iterable[Any]:
-        """No names: a name claimed here would make the app fail where it registers its own of that name."""
-        return ()
+    def aside(self) -> AbstractContextManager[bool] | None:
+        return self._bridge.aside()
 
-    def collect(self) -> Iterable[Any]:
-        return self._bridge.our_metrics()
+    def text(self, wanted: Callable[[str], bool]) -> tuple[bytes, set[str]]:
+        if self._text is None:
+            from trackside.instruments.client_text import ClientText  # noqa: PLC0415 - see above
 
-
-def family_from(metric: Any) -> MetricFamily:
-    """Of one of their metrics, as its public attributes say."""
-    kind = _TYPES.get(metric.type, MetricType.UNKNOWN)
-    name = f"{metric.name}_total" if kind is MetricType.COUNTER else metric.name
-    samples = [found for sample in metric.samples if (found := _sample_from(sample)) is not None]
-    return MetricFamily(name, kind, metric.documentation, samples, metric.unit or "")
-
-
-def _sample_from(sample: Any) -> Sample | None:
-    """None for what has no number: native histograms."""
-    if not isinstance(sample.value, int | float):
-        return None
-    timestamp_ms = None if sample.timestamp is None else round(float(sample.timestamp) * 1000)
-    exemplar = sample.exemplar and Exemplar(
-        Labels.of(sample.exemplar.labels),
-        float(sample.exemplar.value),
-        None if sample.exemplar.timestamp is None else float(sample.exemplar.timestamp),
-    )
-    return Sample(sample.name, Labels.of(sample.labels), float(sample.value), timestamp_ms, exemplar or None)
+            self._text = ClientText(self._content_type, self._bridge.count_error)
+        return self._bridge.their_text(self._text, wanted)

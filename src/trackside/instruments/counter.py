@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from threading import RLock
-
-from trackside.instruments.instrument import Instrument
-from trackside.instruments.measured import Raw, ReportError
+from trackside.instruments.cells import Cells
+from trackside.instruments.instrument import Child, Instrument
+from trackside.instruments.layout import Cell, Layout, Shown, columns
+from trackside.instruments.measured import Description
 
 _INFINITE = float("inf")
 
 
-class CounterChild:
-    __slots__ = ("_lock", "_report", "_value")
-
-    def __init__(self, lock: RLock, report: ReportError) -> None:
-        self._value = 0.0
-        self._lock = lock
-        self._report = report
+class CounterChild(Child):
+    __slots__ = ()
 
     def inc(self, amount: float = 1.0) -> None:
         """Add a finite number that is not negative; anything else changes nothing and counts as an internal error."""
         try:
             if 0 <= amount < _INFINITE:
                 with self._lock:
-                    self._value += amount
+                    self.cell[0] += amount
+                if self._cells.trace is not None:
+                    self._remember(0, amount)
                 return
         except Exception:  # noqa: BLE001 - no number at all: not worth failing a request
             pass
         self._report("value")
 
-    def raw(self) -> Raw:
-        return (float(self._value),)
-
 
 class Counter(Instrument[CounterChild]):
+    def __init__(self, description: Description, cells: Cells, max_series: int) -> None:
+        super().__init__(description, Layout(1, "sum", (Shown(description, columns(0, 1)),)), cells, max_series)
+
     def inc(self, amount: float = 1.0) -> None:
         """Of a counter without labels."""
         self.labels().inc(amount)
 
-    def _new_child(self) -> CounterChild:
-        return CounterChild(self._lock, self._report)
+    def _new_child(self, cell: Cell) -> CounterChild:
+        return CounterChild(self._cells, cell)

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import isinf
-from typing import Protocol
 
+from trackside.model.cheap_typing import NamedTuple, Protocol
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
 
 LabelValues = tuple[str, ...]
 Raw = tuple[float, ...]
-"""One number of a counter or gauge; of a histogram the sum, then the count of each bucket (not added up)."""
+"""One number of a counter or gauge; of a histogram the sum, then the count of each bucket (not added up); of a summary
+the count and the sum."""
 Row = tuple[LabelValues, Raw]
 ReportError = Callable[[str], None]
 """Counts an internal error under the name of the place where it happened."""
 
+
+class Observed(NamedTuple):
+    """One observation that belonged to a trace."""
+
+    trace_id: str
+    span_id: str
+    value: float
+    at_s: float
+
+
 OVERFLOW = "(overflow)"
 """Every label of the one series that takes what comes after a cap."""
 
-_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What stands above the samples of a family, and how a row of raw values becomes series."""
-
+class _Described(NamedTuple):
     name: str
     kind: MetricType
     help: str = ""
@@ -38,11 +41,22 @@ class Description:
     bounds: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets without the last, which is +Inf."""
 
-    def __post_init__(self) -> None:
-        if not _METRIC_NAME.fullmatch(self.name):
+
+class Description(_Described):
+    """What stands above the samples of a family, and how a row of raw values becomes series.
+
+    Raises:
+        ValueError: it is none; the message says why.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *described: object, **more: object) -> None:
+        # A named tuple has its values by now; they are checked here.
+        if not _is_identifier(self.name.replace(":", "_")):
             raise ValueError(f"not a metric name: {self.name!r}; expected letters, digits, _ and :, no digit first")
         for label in self.label_names:
-            if not isinstance(label, str) or not _LABEL_NAME.fullmatch(label) or label.startswith("__"):
+            if not isinstance(label, str) or not _is_identifier(label) or label.startswith("__"):
                 raise ValueError(
                     f"{self.name}: not a label name: {label!r}; expected letters, digits and _, no __ first"
                 )
@@ -64,6 +78,8 @@ class Description:
         """Of its samples: no other family may have one of them."""
         if self.kind is MetricType.HISTOGRAM:
             return (f"{self.name}_bucket", f"{self.name}_count", f"{self.name}_sum")
+        if self.kind is MetricType.SUMMARY:
+            return (f"{self.name}_count", f"{self.name}_sum")
         return (self.name,)
 
     def values(self, raw: Raw) -> Sequence[float]:
@@ -76,7 +92,8 @@ class Description:
     def samples(self, label_values: LabelValues, values: Sequence[float]) -> list[Sample]:
         pairs = tuple(zip(self.label_names, label_values, strict=True))
         if self.kind is not MetricType.HISTOGRAM:
-            return [Sample(self.name, Labels.of(pairs), values[0])]
+            labels = Labels.of(pairs)
+            return [Sample(name, labels, value) for name, value in zip(self.series_names, values, strict=True)]
         bucket, count, total = self.series_names
         found = [
             Sample(bucket, Labels.of((*pairs, ("le", bound_text(bound)))), value)
@@ -86,6 +103,11 @@ class Description:
         return [*found, Sample(count, labels, values[-2]), Sample(total, labels, values[-1])]
 
 
+def _is_identifier(text: str) -> bool:
+    # As fast as a regular expression, which would have to be compiled at every import.
+    return text.isascii() and text.isidentifier()
+
+
 class Measured(Protocol):
     """One family of series that can be read at any moment, from any thread."""
 
@@ -93,8 +115,8 @@ class Measured(Protocol):
     def description(self) -> Description: ...
 
     def rows(self) -> Iterable[Row]:
-        """All label sets with their raw values of this moment. Never raises."""
-        ...
+        """All label sets with their raw values of this moment: where several processes share them, of the last time
+        their registry was asked what it has. Never raises."""
 
 
 def family_of(measured: Measured) -> MetricFamily:

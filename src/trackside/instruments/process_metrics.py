@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
+
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _GC_FAMILIES = (
     ("python_gc_objects_collected_total", "collected", "Objects collected during garbage collection."),
@@ -20,9 +23,11 @@ _GC_FAMILIES = (
 )
 
 
-def process_families(proc: Path = Path("/proc")) -> list[MetricFamily]:
-    """Of this moment. `proc` is where the kernel shows processes."""
-    return [*_python(), *_process(proc)]
+def process_families(proc: Path | None = None) -> list[MetricFamily]:
+    """Of this moment. `proc` is where the kernel shows processes, /proc."""
+    from pathlib import Path  # noqa: PLC0415 - an import of the application cannot wait, the first scrape can
+
+    return [*_python(), *_process(proc or Path("/proc"))]
 
 
 def _python() -> Iterator[MetricFamily]:
@@ -33,6 +38,8 @@ def _python() -> Iterator[MetricFamily]:
             for generation, counts in enumerate(stats)
         ]
         yield MetricFamily(name, MetricType.COUNTER, help, samples)
+    import platform  # noqa: PLC0415 - as above
+
     major, minor, patch = platform.python_version_tuple()
     about = Labels.of(
         implementation=platform.python_implementation(),

@@ -1,0 +1,40 @@
+"""The thread that tells other processes from time to time what only this one can ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+INTERVAL_S = 3.0
+FIRST_S = 0.2
+"""Until the first time: a process that was forked for a moment needs none."""
+_STOP_TIMEOUT_S = 1.0
+
+
+class Publisher:
+    def __init__(self, publish: Callable[[], None]) -> None:
+        """`publish` does not raise."""
+        self._publish = publish
+        self._stopped = Event()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Any number of times."""
+        if self._thread is not None:
+            return
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, args=(self._stopped,), name="trackside-publish", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """And wait for it: a process is forked with no thread of ours in the middle of something."""
+        thread, self._thread = self._thread, None
+        self._stopped.set()
+        if thread is not None:
+            thread.join(_STOP_TIMEOUT_S)
+
+    def _run(self, stopped: Event) -> None:
+        wait_s = FIRST_S
+        while not stopped.wait(wait_s):
+            self._publish()
+            wait_s = INTERVAL_S
