@@ -5,6 +5,8 @@ from functools import partial
 
 import pytest
 
+from trackside.exceptions import UnhealthyError
+from trackside.sdk.endpoints import liveness, overview, readiness
 from trackside.sdk.health import Health
 
 SOON_S = 0.03
@@ -56,6 +58,7 @@ PROBES = [
     pytest.param(returning(False), "the probe returned False", id="False"),
     pytest.param(raising(OSError("no route")), "OSError: no route", id="raises"),
     pytest.param(raising(KeyError()), "KeyError", id="raises without a text"),
+    pytest.param(raising(UnhealthyError("the mailbox is full")), "the mailbox is full", id="says a sentence"),
     pytest.param(raising(SystemExit(1)), "SystemExit: 1", id="wants to exit"),
     pytest.param(lambda x: x, "TypeError", id="wants arguments"),
     pytest.param(async_healthy(), "", id="coroutine function"),
@@ -202,6 +205,36 @@ def test_what_is_not_critical_leaves_the_service_healthy():
     report = health.report()
     assert report.healthy
     assert not report.results[0].healthy
+
+
+@pytest.mark.parametrize(
+    ("say", "ready"),
+    [
+        pytest.param((), (200, {"status": "ready", "db": True, "redis": True}), id="from the beginning"),
+        pytest.param(("starting",), (503, {"status": "starting", "db": True, "redis": True}), id="starting"),
+        pytest.param(("starting", "started"), (200, {"status": "ready", "db": True, "redis": True}), id="started"),
+        pytest.param(("draining",), (503, {"status": "draining", "db": True, "redis": True}), id="draining"),
+    ],
+)
+def test_the_phase_of_a_process_decides_with_the_checks_whether_it_is_ready(say, ready):
+    health = Health()
+    health.check("db", lambda: True, live=True)
+    health.check("redis", lambda: True)
+    for phase in say:
+        getattr(health, phase)()
+    report = health.report()
+    assert readiness(report) == ready
+    assert (overview(report)[0], liveness(report)) == (ready[0], (200, {"status": "ok"}))
+
+
+def test_a_process_that_starts_with_a_failing_check_says_both():
+    health = Health()
+    health.starting()
+    health.check("db", raising(OSError("no route")))
+    assert readiness(health.report()) == (
+        503,
+        {"status": "starting", "db": False, "errors": {"db": "OSError: no route"}},
+    )
 
 
 def test_no_checks_are_no_problem():

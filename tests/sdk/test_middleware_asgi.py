@@ -9,6 +9,8 @@ from litestar import get as litestar_get
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
@@ -192,6 +194,15 @@ def test_a_route_behind_a_host_name():
     assert watched.series() == {("GET", "/hosted/{x}", "200")}
 
 
+def test_a_mount_behind_the_host_name_of_a_tenant():
+    behind = Starlette(routes=[Mount("/part/{part}", app=Starlette(routes=[Route("/{x}", text)]))])
+    watched = Watched(Starlette(routes=[Host("{tenant}.example.org", app=behind)]))
+    # Values that are the same are not taken for one another.
+    for path in ("/part/1/1", "/part/1/2", "/part/2/2"):
+        watched.get(path, headers={"host": "1.example.org"})
+    assert watched.counted() == {("GET", "/part/{part}/{x}", "200"): 3}
+
+
 @pytest.mark.parametrize("make", [starlette_app, fastapi_app])
 def test_no_input_makes_more_than_a_few_series(make):
     watched = Watched(make())
@@ -363,6 +374,53 @@ def test_an_unhandled_error_is_500_and_reaches_the_server_as_it_is():
     watched = Watched(Starlette(routes=[Route("/bug", lambda request: 1 / 0)]))
     assert watched.get("/bug").status_code == 500
     assert watched.counted() == {("GET", "/bug", "500"): 1}
+
+
+class Failing(BaseHTTPMiddleware):
+    """Raises before the app, after it, and what only the app may raise to be understood."""
+
+    async def dispatch(self, request, call_next):
+        if request.url.path == "/before":
+            raise RuntimeError
+        if request.url.path == "/refused":
+            raise HTTPException(403)
+        answer = await call_next(request)
+        if request.url.path == "/after":
+            raise RuntimeError
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "expected"),
+    [
+        pytest.param("GET", "/before", {}, ("GET", "(unmatched)", "500"), id="an error before the route is known"),
+        pytest.param("GET", "/after", {}, ("GET", "/after", "500"), id="an error after the handler"),
+        pytest.param("GET", "/refused", {}, ("GET", "(unmatched)", "500"), id="an HTTPException outside of handlers"),
+        pytest.param("GET", "/ok", {"host": "evil"}, ("GET", "(unmatched)", "400"), id="refused by a middleware"),
+        pytest.param(
+            "OPTIONS",
+            "/ok",
+            {"origin": "http://page", "access-control-request-method": "GET"},
+            ("OPTIONS", "(unmatched)", "200"),
+            id="a preflight that a middleware answers",
+        ),
+        pytest.param("OPTIONS", "/ok", {}, ("OPTIONS", "/ok", "405"), id="OPTIONS that reaches the route"),
+        pytest.param("HEAD", "/ok", {}, ("HEAD", "/ok", "200"), id="HEAD"),
+        pytest.param("GET", "/ok", {}, ("GET", "/ok", "200"), id="untouched"),
+    ],
+)
+def test_what_middleware_of_the_app_does(method, path, headers, expected):
+    app = Starlette(
+        routes=[Route(path, text) for path in ("/before", "/refused", "/after", "/ok")],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["testserver"]),
+            Middleware(CORSMiddleware, allow_origins=["http://page"]),
+            Middleware(Failing),
+        ],
+    )
+    watched = Watched(app)
+    watched.client.request(method, path, headers=headers)
+    assert watched.counted() == {expected: 1}
 
 
 def test_an_error_in_the_middle_of_an_answer_is_500():
@@ -617,3 +675,41 @@ def test_head_has_the_headers_only():
     sent = run(watched.app, {"method": "HEAD", "path": "/metrics", "headers": [(b"accept", b"x")]})
     assert (b"content-length", b"6") in sent[0]["headers"]
     assert sent[1]["body"] == b""
+
+
+def test_the_first_byte_of_a_stream_and_its_last():
+    async def slowly():
+        await asyncio.sleep(0.02)
+        for _ in range(4):
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    app = Starlette(routes=[Route("/stream", lambda request: StreamingResponse(slowly())), Route("/", text)])
+    watched = Watched(app, RequestMetricsOptions(first_byte=True))
+    watched.get("/stream")
+    watched.get("/")
+    found = {
+        (s.name, s.labels.get("path")): s.value
+        for f in watched.registry.collect()
+        for s in f.samples
+        if "_sum" in s.name
+    }
+    first, last = (found[f"http_request_{name}_seconds_sum", "/stream"] for name in ("first_byte", "duration"))
+    assert 0.02 <= first < 0.03 + (last - 0.05)
+    assert last >= first + 0.03
+    assert found["http_request_first_byte_seconds_sum", "/"] <= found["http_request_duration_seconds_sum", "/"]
+
+
+def test_an_exemplar_is_the_trace_of_the_last_request_of_a_bucket():
+    watched = Watched(Starlette(routes=[Route("/", text)]))
+    watched.get("/")
+    watched.registry.cells.trace = lambda: ("a" * 32, "b" * 16)
+    watched.get("/")
+    [family] = [m for m in watched.registry.measured() if m.description.name == "http_request_duration_seconds"]
+    [(labels, observed)] = family.observed().items()
+    assert labels == ("GET", "/", "200")
+    [one] = observed.values()
+    assert (one.trace_id, one.span_id) == ("a" * 32, "b" * 16)
+    watched.registry.cells.trace = lambda: None
+    watched.get("/")
+    assert list(family.observed().values()) == [observed]

@@ -1,3 +1,5 @@
+import sys
+import time
 from dataclasses import dataclass
 from io import BytesIO
 from wsgiref.util import FileWrapper
@@ -11,6 +13,7 @@ from werkzeug.test import Client
 
 from trackside.instruments.registry import Registry
 from trackside.sdk.middleware.wsgi import WsgiMiddleware
+from trackside.sdk.middleware.wsgi_requests import UNKNOWN_FRAMEWORK, Framework
 from trackside.sdk.request_metrics import RequestMetrics, RequestMetricsOptions
 
 
@@ -24,10 +27,10 @@ class Response:
 class Watched:
     """An app behind the middleware, and what was counted."""
 
-    def __init__(self, app, options=None, answer=None, paths=(), template_of=None):
+    def __init__(self, app, options=None, answer=None, paths=(), framework=UNKNOWN_FRAMEWORK):
         self.registry = Registry()
         self.metrics = RequestMetrics(self.registry, options)
-        self.app = WsgiMiddleware(app, self.metrics, answer, template_of, paths)
+        self.app = WsgiMiddleware(app, self.metrics, answer, framework, paths)
         self.client = Client(self.app)
 
     def call(self, path="/", method="GET", **environ):
@@ -216,18 +219,104 @@ def test_what_is_written_the_old_way_counts():
     assert watched.sizes() == [(0, 6)]
 
 
-def test_a_file_reaches_the_server_as_it_is():
-    file = FileWrapper(BytesIO(b"12345"))
+@pytest.mark.parametrize(
+    ("file", "wrapper"),
+    [
+        pytest.param(FileWrapper(BytesIO(b"12345")), FileWrapper, id="a class"),
+        pytest.param(BytesIO(b"12345"), lambda file, size=0: file, id="a function, as uWSGI's"),
+    ],
+)
+def test_a_file_reaches_the_server_as_it_is(file, wrapper):
     watched = Watched(app_of(file, headers=[("Content-Length", "5")]))
-    _, body = watched.call(**{"wsgi.file_wrapper": FileWrapper})
+    _, body = watched.call(**{"wsgi.file_wrapper": wrapper})
     assert body is file
     assert watched.sizes() == [(0, 5)]
     assert list(watched.counted().values()) == [1]
 
 
-def test_the_length_of_a_list_is_still_known():
-    assert len(Watched(app_of([b"x"])).call()[1]) == 1
-    assert not hasattr(Watched(app_of(two_chunks)).call()[1], "__len__")
+@pytest.mark.parametrize("body", [[b"abc", b"de"], (b"abcde",), []], ids=["list", "tuple", "nothing"])
+def test_a_body_in_memory_ends_when_it_is_returned_and_is_the_apps_own(body):
+    watched = Watched(app_of(body))
+    assert watched.call()[1] is body
+    assert watched.counted() == {("GET", "(unmatched)", "200"): 1}
+    assert watched.sizes() == [(0, len(b"".join(body)))]
+    assert watched.metrics.in_flight == set()
+
+
+def test_what_a_list_must_not_hold_is_for_the_server_to_judge():
+    body = [None]
+    watched = Watched(app_of(body))
+    assert watched.call()[1] is body
+    assert watched.counted() == {("GET", "(unmatched)", "200"): 1}
+
+
+def test_a_body_that_is_its_own_iterator_can_be_taken_for_one():
+    watched = Watched(app_of(two_chunks))
+    _, body = watched.call()
+    assert [next(body), next(body), next(body, None)] == [b"abc", b"de", None]
+    assert watched.counted() == {("GET", "(unmatched)", "200"): 1}
+
+
+def test_a_body_that_is_forgotten_half_read_does_not_stay_in_flight():
+    watched = Watched(app_of(two_chunks))
+    _, body = watched.call()
+    next(iter(body))
+    del body
+    assert watched.counted() == {("GET", "(unmatched)", "499"): 1}
+    assert watched.metrics.in_flight == set()
+
+
+def test_an_error_while_closing_reaches_the_server_and_counts_once():
+    class Stuck(Closing):
+        def close(self):
+            raise RuntimeError("stuck")
+
+    watched = Watched(app_of(Stuck()))
+    _, body = watched.call()
+    assert list(body) == [b"abc", b"de"]
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="stuck"):
+            body.close()
+    assert watched.counted() == {("GET", "(unmatched)", "200"): 1}
+
+
+def test_a_server_that_refuses_a_second_start_is_heard():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            raise ValueError("bug")
+        except ValueError:
+            start_response("500 Oh", [], exc_info=sys.exc_info())
+        return [b"never"]
+
+    def start_response(status, headers, exc_info=None):
+        if exc_info:
+            raise exc_info[1]
+
+    watched = Watched(app)
+    with pytest.raises(ValueError, match="bug"):
+        watched.app({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, start_response)
+    assert watched.counted() == {("GET", "(unmatched)", "500"): 1}
+
+
+def test_an_empty_chunk_is_not_the_first_byte():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield b""
+        time.sleep(0.02)
+        yield b"x"
+
+    watched = Watched(app, RequestMetricsOptions(first_byte=True))
+    assert b"".join(watched.call()[1]) == b"x"
+    found = {s.name: s.value for f in watched.registry.collect() for s in f.samples if s.name.endswith("_sum")}
+    assert found["http_request_first_byte_seconds_sum"] >= 0.02
+
+
+def test_two_monitors_count_for_themselves():
+    inner = Watched(app_of(two_chunks))
+    outer = Watched(inner.app)
+    assert b"".join(outer.call()[1]) == b"abcde"
+    assert inner.counted() == outer.counted() == {("GET", "(unmatched)", "200"): 1}
 
 
 @pytest.mark.parametrize("length", ["", "x", "-5", "1e3", " 5"])
@@ -244,14 +333,14 @@ def test_the_template_is_asked_for_at_the_end():
         start_response("200 OK", [])
         return [b"x"]
 
-    watched = Watched(app, template_of=lambda environ: environ.get("template"))
+    watched = Watched(app, framework=Framework(lambda environ: environ.get("template")))
     for number in range(100):
         list(watched.call(f"/items/{number}")[1])
     assert watched.counted() == {("GET", "/items/<id>", "200"): 100}
 
 
 def test_a_template_that_cannot_be_had_does_not_reach_the_app():
-    watched = Watched(app_of([b"x"]), template_of=lambda environ: 1 / 0)
+    watched = Watched(app_of([b"x"]), framework=Framework(lambda environ: 1 / 0))
     assert list(watched.call()[1]) == [b"x"]
     assert watched.errors() == {"request": 1}
     assert watched.metrics.in_flight == set()
@@ -266,7 +355,7 @@ def test_no_input_makes_more_than_a_few_series():
 
 def test_templates_beyond_the_cap_share_one_series():
     watched = Watched(
-        app_of([b"x"]), RequestMetricsOptions(max_series=5), template_of=lambda environ: environ["PATH_INFO"]
+        app_of([b"x"]), RequestMetricsOptions(max_series=5), framework=Framework(lambda environ: environ["PATH_INFO"])
     )
     for number in range(50):
         list(watched.call(f"/{number}")[1])
@@ -338,7 +427,7 @@ def test_a_flask_app_that_streams_raises_and_answers():
         if flask_request.url_rule is not None:
             flask_request.environ["template"] = flask_request.url_rule.rule
 
-    watched = Watched(app.wsgi_app, template_of=lambda environ: environ.get("template"))
+    watched = Watched(app.wsgi_app, framework=Framework(lambda environ: environ.get("template")))
     app.wsgi_app = watched.app
     client = app.test_client()
     for path in ("/items/1", "/items/2", "/bug", "/nothing"):
@@ -362,3 +451,34 @@ def test_what_servers_may_expect_of_an_app_still_holds(body):
     reply = client.get("/", buffered=True)
     assert reply.data.startswith(b"abc")
     assert list(wrapped.counted().values()) == [1]
+
+
+def test_the_first_byte_of_a_stream_and_its_last():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+
+        def body():
+            time.sleep(0.02)
+            yield b"x"
+            time.sleep(0.03)
+            yield b"y"
+
+        return body()
+
+    watched = Watched(app, RequestMetricsOptions(first_byte=True))
+    _, chunks = watched.call()
+    assert b"".join(chunks) == b"xy"
+    chunks.close()
+    found = {s.name: s.value for f in watched.registry.collect() for s in f.samples if s.name.endswith("_sum")}
+    assert 0.02 <= found["http_request_first_byte_seconds_sum"] <= found["http_request_duration_seconds_sum"] - 0.02
+
+
+def test_the_scheme_is_the_servers_where_it_matters():
+    watched = Watched(app_of([b"x"]), RequestMetricsOptions.preset("otel"))
+    for scheme in ("https", "http", "https", "gopher"):
+        list(watched.call(**{"wsgi.url_scheme": scheme})[1])
+
+    counts = {}
+    for key, count in watched.counted().items():
+        counts[key[3]] = counts.get(key[3], 0) + count
+    assert counts == {"https": 2, "http": 1, "other": 1}

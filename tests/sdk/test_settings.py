@@ -1,5 +1,6 @@
 import pytest
 
+from trackside import Monitor
 from trackside.sdk.settings import Settings
 
 
@@ -35,7 +36,23 @@ def test_everything_else_is_taken_as_it_is():
     assert settings == Settings(True, "production", "1.2.3", "http://127.0.0.1:9490", "secret")
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("", 1.0), ("0.25", 0.25), ("0", 0.0), ("-1", 1.0), ("nan", 1.0), ("a second", 1.0)],
+)
+def test_the_limit_of_slow_queries(text, seconds):
+    assert Settings.from_environment({"TRACKSIDE_SLOW_QUERY_SECONDS": text}).slow_query_s == seconds
+
+
 def test_the_key_is_never_shown():
     settings = Settings(server_key="hunter2")
     assert "hunter2" not in repr(settings)
     assert "server_key='***'" in repr(settings)
+
+
+@pytest.mark.parametrize(("value", "sent"), [("", False), ("true", True), ("1", True), ("no", False), ("maybe", False)])
+def test_native_histograms_are_pushed_where_the_environment_says_so(value, sent):
+    environ = {"PROMETHEUS_REMOTE_WRITE_NATIVE_HISTOGRAMS": value}
+    assert Settings.from_environment(environ).remote_write_native_histograms is sent
+    monitor = Monitor(environ={**environ, "PROMETHEUS_REMOTE_WRITE_URL": "http://127.0.0.1:9"})
+    assert monitor._pusher.native_histograms is sent

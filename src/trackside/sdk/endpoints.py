@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
-from trackside.model.health import CheckResult, HealthReport
+from trackside.model.cheap_typing import NamedTuple, Protocol
+from trackside.model.health import SERVING, CheckResult, HealthReport
 from trackside.sdk.health import Health
-from trackside.sdk.middleware.answers import Headers
+
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from trackside.sdk.middleware.answers import Headers
 
 _COMPRESS_ABOVE_BYTES = 1024
 
@@ -22,19 +23,15 @@ class Response(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class Paths:
     """Where the endpoints are. An empty path switches its endpoints off."""
 
-    metrics: str = "/metrics"
-    health: str = "/health"
-    prefix: str = ""
-    """Before all of them: "/api/v1"."""
-
-    def __post_init__(self) -> None:
-        for name, path in (("metrics_path", self.metrics), ("health_path", self.health), ("path_prefix", self.prefix)):
+    def __init__(self, metrics: str = "/metrics", health: str = "/health", prefix: str = "") -> None:
+        """`prefix` is before all of them: "/api/v1"."""
+        for name, path in (("metrics_path", metrics), ("health_path", health), ("path_prefix", prefix)):
             if path and (not path.startswith("/") or path.endswith("/")):
                 raise ValueError(f'{name} must begin with a slash and not end with one, such as "/internal": {path!r}')
+        self.metrics, self.health, self.prefix = metrics, health, prefix
 
 
 class Exposition(Protocol):
@@ -43,11 +40,9 @@ class Exposition(Protocol):
     @property
     def may_block(self) -> bool:
         """Whether rendering runs collectors of others, which may do anything."""
-        ...
 
     def render(self, accept: str, *, own_only: bool = False) -> tuple[str, bytes]:
         """Content type and body, in the best format `accept` allows. `own_only` leaves out what we measure."""
-        ...
 
 
 class _Request(NamedTuple):
@@ -124,6 +119,8 @@ def overview(report: HealthReport) -> tuple[int, dict[str, object]]:
     """For people and uptime probes: everything, and 503 when a critical check fails."""
     failing = [result for result in report.results if not result.healthy]
     status = "ok" if not failing else "degraded" if report.healthy else "failing"
+    if report.phase != SERVING:
+        status = report.phase
     return (200 if report.healthy else 503), {
         "status": status,
         "checks": {result.name: _shown(result) for result in report.results},
@@ -138,12 +135,18 @@ def liveness(report: HealthReport) -> tuple[int, dict[str, object]]:
 
 def readiness(report: HealthReport) -> tuple[int, dict[str, object]]:
     """For the load balancer: 503 means that requests should go elsewhere. Each check is a key beside the status."""
-    body: dict[str, object] = {"status": "ready" if report.healthy else "not_ready"}
+    body: dict[str, object] = {"status": _readiness(report)}
     body.update({result.name: result.healthy for result in report.results})
     errors = _errors(report)
     if errors:
         body["errors"] = errors
     return (200 if report.healthy else 503), body
+
+
+def _readiness(report: HealthReport) -> str:
+    if report.phase != SERVING:
+        return report.phase
+    return "ready" if report.healthy else "not_ready"
 
 
 def _errors(report: HealthReport) -> dict[str, str]:
@@ -172,6 +175,8 @@ def _refused(request: _Request) -> Response | None:
 
 
 def _json(request: _Request, status: int, body: dict[str, object]) -> Response:
+    import json  # noqa: PLC0415 - see `_response`
+
     return _response(request, status, "application/json", json.dumps(body).encode())
 
 
@@ -179,6 +184,8 @@ def _response(request: _Request, status: int, content_type: str, body: bytes) ->
     # An answer about this moment: a proxy that keeps it would show a dead service alive.
     headers = [("content-type", content_type), ("cache-control", "no-store"), ("vary", "accept, accept-encoding")]
     if len(body) > _COMPRESS_ABOVE_BYTES and accepts_gzip(request.accept_encoding):
+        import zlib  # noqa: PLC0415 - the first request to an endpoint can wait, an import of the application cannot
+
         # Level 1: a tenth of the time of the usual 9 for a quarter more bytes. 31 is zlib's word for the gzip format.
         body = zlib.compress(body, 1, 31)
         headers.append(("content-encoding", "gzip"))

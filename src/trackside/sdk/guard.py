@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-_log = logging.getLogger("trackside")
 
 
 class Guard:
@@ -34,7 +31,9 @@ class Guard:
             self._count(where)
             if where not in self._logged:
                 self._logged.add(where)
-                _log.error(
+                import logging  # noqa: PLC0415 - as long as nothing fails, nobody needs it
+
+                logging.getLogger("trackside").error(
                     "trackside failed to %s: %r; further failures of this kind are only counted"
                     " (trackside_sdk_errors_total)",
                     where,

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
-from trackside.model.health import CheckResult, HealthReport
+from trackside.model.cheap_typing import NamedTuple
+from trackside.model.health import DRAINING, SERVING, STARTING, CheckResult, HealthReport
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from asyncio import Future as AsyncFuture
+    from concurrent.futures import Future
 
 Probe = Callable[[], object]
 """Healthy unless it returns False or raises. May return an awaitable of the same."""
 
 _RESERVED = frozenset({"status", "errors"})
 _ERROR_LENGTH = 200
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=password=)[^\s&;,'\")]+", re.I)
+_CREDENTIALS = r"(?i)(?<=://)[^/@\s]+(?=@)|(?<=password=)[^\s&;,'\")]+"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     name: str
     probe: Probe
     live: bool = False
@@ -41,7 +39,7 @@ class Check:
     cache_s: float = 1.0
     """How long an answer stands: health endpoints are open to the world, a database behind them should not be."""
 
-    def __post_init__(self) -> None:
+    def refuse_nonsense(self) -> None:
         if self.name in _RESERVED or not self.name:
             raise ValueError(f"a health check cannot be called {self.name!r}: the report needs that key itself")
         if not callable(self.probe):
@@ -62,6 +60,8 @@ class _Run:
     def __init__(self, check: Check, started_s: float) -> None:
         self.check = check
         self.started_s = started_s
+        from concurrent.futures import Future  # noqa: PLC0415 - with logging in it, a tenth of our whole import
+
         self.answer: Future[CheckResult] = Future()
         self.process_id = os.getpid()
 
@@ -86,6 +86,7 @@ class Health:
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
         self._lock = Lock()
+        self._phase = SERVING
         self._checks: dict[str, Check] = {}
         self._runs: dict[str, _Run] = {}
         self._latest: dict[str, CheckResult] = {}
@@ -112,13 +113,28 @@ class Health:
             TypeError, ValueError: a mistake in the call itself.
         """
         check = Check(name, probe, live, critical, timeout_s, cache_s)
+        check.refuse_nonsense()
         with self._lock:
             self._checks[name] = check
             self._runs.pop(name, None)
             self._latest.pop(name, None)
 
+    def starting(self) -> None:
+        """Not ready until `started`: caches are being filled, a model loads. Checks are asked all the same."""
+        self._phase = STARTING
+
+    def started(self) -> None:
+        """From here on the checks decide. So it is from the beginning, unless the application says `starting`."""
+        self._phase = SERVING
+
+    def draining(self) -> None:
+        """Not ready any more: the process is about to end, and what it has begun it ends. It stays alive meanwhile."""
+        self._phase = DRAINING
+
     def report(self, *, live_only: bool = False) -> HealthReport:
         """Blocks until each check has answered or is past its deadline."""
+        from concurrent.futures import wait  # noqa: PLC0415 - see `_Run`
+
         runs = [self._run(check, None) for check in self._selected(live_only)]
         for run in runs:
             wait([run.answer], run.remaining_s(self._now_s()))
@@ -168,7 +184,7 @@ class Health:
         results = tuple(run.outcome(now_s) for run in runs)
         with self._lock:
             self._latest.update({result.name: result for result in results if result.name in self._checks})
-        return HealthReport(results)
+        return HealthReport(results, self._phase)
 
 
 def _ask(run: _Run, loop: AbstractEventLoop | None) -> None:
@@ -176,7 +192,7 @@ def _ask(run: _Run, loop: AbstractEventLoop | None) -> None:
     started_s = time.perf_counter()
     try:
         outcome = run.check.probe()
-        if inspect.isawaitable(outcome):
+        if isinstance(outcome, Awaitable):
             if loop is None:
                 import asyncio  # noqa: PLC0415 - see report_async
 
@@ -235,6 +251,8 @@ def _on_loop(answer: Future[CheckResult], loop: AbstractEventLoop) -> AsyncFutur
 def _is_coroutine_function(probe: Probe) -> bool:
     while isinstance(probe, partial):
         probe = probe.func
+    import inspect  # noqa: PLC0415 - a tenth of our whole import
+
     return inspect.iscoroutinefunction(probe) or inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004
 
 
@@ -243,10 +261,17 @@ def _no_answer(check: Check) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    """Type and text on one line, without passwords: health endpoints are open to the world."""
+    """Type and text on one line, without passwords: health endpoints are open to the world.
+
+    A sentence that was written to be shown stands alone.
+    """
     try:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - an exception whose text cannot be made is an answer too
         text = ""
-    shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return _CREDENTIALS.sub("***", shown)[:_ERROR_LENGTH]
+    from trackside.exceptions import UnhealthyError  # noqa: PLC0415 - not before something fails
+
+    shown = text or type(error).__name__
+    if text and not isinstance(error, UnhealthyError):
+        shown = f"{type(error).__name__}: {text}"
+    return re.sub(_CREDENTIALS, "***", shown)[:_ERROR_LENGTH]

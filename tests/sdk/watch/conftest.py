@@ -2,7 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from threading import Event, Thread
 
 import httpx
 import pytest
@@ -102,3 +104,62 @@ def seconds():
         )
 
     return seconds
+
+
+@pytest.fixture
+def samples():
+    """{values of the labels: value} of the series of one name that have the given labels, None when there are none."""
+
+    def samples(monitor, name, **labels):
+        found = {
+            tuple(value for label, value in sample.labels if label not in labels): sample.value
+            for family in monitor.registry.collect()
+            for sample in family.samples
+            if sample.name == name and all(sample.labels.get(label) == value for label, value in labels.items())
+        }
+        return found.get((), found) if found else None
+
+    return samples
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """/status/418 answers so, /slow after a second, /redirect leads to /status/200, /drop hangs up, /half in the
+    middle."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/drop":
+            self.close_connection = True
+            return
+        if self.path == "/slow":
+            self.server.released.wait(1)
+        kind, _, status = self.path[1:].partition("/")
+        self.send_response(302 if kind == "redirect" else int(status or 200))
+        if kind == "redirect":
+            self.send_header("Location", "/status/200")
+        self.send_header("Content-Length", "10" if self.path == "/half" else "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+        self.close_connection = self.path == "/half"
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """Clients that leave are what is tested."""
+
+
+@pytest.fixture(scope="session")
+def http_server():
+    """http://127.0.0.1:port of a server that answers as its path says."""
+    with _QuietServer(("127.0.0.1", 0), _Answers) as server:
+        server.released = Event()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.released.set()
+        server.shutdown()

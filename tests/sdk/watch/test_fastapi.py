@@ -1,5 +1,9 @@
+from contextlib import asynccontextmanager
+
 import pytest
-from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Request, WebSocket
+from fastapi.responses import PlainTextResponse
+from fastapi.testclient import TestClient
 
 
 @pytest.fixture
@@ -100,6 +104,27 @@ def test_with_a_root_path_the_endpoints_are_found(monitor, get, counted):
     get(app, "/items/1")
     get(app, "/api/items/1", root_path="/api")
     assert counted(monitor) == {("GET", "/items/{item}", "200"): 2}
+
+
+def test_the_lifespan_is_its_own(monitor):
+    events = []
+
+    @asynccontextmanager
+    async def lifespan(app):
+        events.append("up")
+        yield {"database": "open"}
+        events.append("down")
+
+    app = monitor.watch(FastAPI(lifespan=lifespan))
+
+    async def state(request: Request):
+        return PlainTextResponse(request.state.database)
+
+    app.add_route("/its-state", state)
+    with TestClient(app) as client:
+        assert client.get("/its-state").text == "open"
+        assert events == ["up"]
+    assert events == ["up", "down"]
 
 
 def test_websockets_pass_through(monitor, app, counted):

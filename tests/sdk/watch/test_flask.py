@@ -1,5 +1,9 @@
+from io import BytesIO
+
 import pytest
-from flask import Blueprint, Flask, Response, abort
+from flask import Blueprint, Flask, Response, abort, send_file
+from werkzeug.test import EnvironBuilder
+from werkzeug.wsgi import ClosingIterator
 
 
 @pytest.fixture
@@ -22,6 +26,26 @@ def app(monitor):
     @app.get("/stream")
     def stream():
         return Response(iter([b"a", b"b"]))
+
+    @app.get("/told")
+    def told():
+        return Response(iter([b"a", b"b"]), headers={"Content-Length": "2"})
+
+    @app.get("/texts")
+    def texts():
+        return Response(["ä", b"b"])
+
+    @app.get("/chunks")
+    def chunks():
+        return Response([b"abc", b"de"])
+
+    @app.get("/nothing")
+    def nothing():
+        return b"never sent", 204
+
+    @app.get("/file")
+    def file():
+        return send_file(BytesIO(b"12345"), "text/plain")
 
     app.register_blueprint(pages)
     return monitor.watch(app)
@@ -93,3 +117,79 @@ def test_switched_off_the_metrics_are_the_applications_own_404(off, get_wsgi):
     app = off.watch(Flask(__name__))
     assert get_wsgi(app, "/metrics").status == 404
     assert get_wsgi(app, "/health").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "sent"),
+    [
+        pytest.param("/items/1", "GET", "200", 5, id="in memory"),
+        pytest.param("/chunks", "GET", "200", 5, id="in several chunks"),
+        pytest.param("/texts", "GET", "200", 3, id="texts to be encoded"),
+        pytest.param("/items/1", "HEAD", "200", 0, id="HEAD"),
+        pytest.param("/nothing", "GET", "204", 0, id="without a body"),
+        pytest.param("/stream", "GET", "200", 2, id="stream"),
+        pytest.param("/told", "GET", "200", 2, id="stream of a known length"),
+        pytest.param("/file", "GET", "200", 5, id="file"),
+    ],
+)
+def test_the_size_of_an_answer(monitor, app, get_wsgi, path, method, status, sent):
+    get_wsgi(app, path, method)
+    requests = monitor.context.requests
+    assert [(key[2], cell[2]) for key, cell in requests.cells()] == [(status, sent)]
+    assert requests.in_flight == set()
+
+
+@pytest.mark.parametrize("path", ["/stream", "/told"])
+def test_a_client_that_leaves_in_the_middle_of_a_stream(app, monitor, counted, path):
+    started = []
+    body = app(environ_of(path), lambda *about: started.append(about))
+    assert next(iter(body)) == b"a"
+    assert counted(monitor) == {}
+    body.close()
+    assert counted(monitor) == {("GET", path, "499"): 1}
+
+
+def test_what_is_in_memory_ends_when_flask_returns_it_and_is_closed_by_the_server(monitor, app, counted):
+    closed = []
+
+    @app.after_request
+    def at_the_end(response):
+        response.call_on_close(lambda: closed.append(True))
+        return response
+
+    body = app(environ_of("/items/1"), lambda *about: None)
+    assert counted(monitor) == {("GET", "/items/<int:item>", "200"): 1}
+    assert closed == []
+    assert list(body) == [b"shown"]
+    body.close()
+    assert closed == [True]
+    assert counted(monitor) == {("GET", "/items/<int:item>", "200"): 1}
+
+
+def test_what_is_in_progress_is_known_by_its_route(monitor, app, get_wsgi, samples):
+    seen = []
+    app.add_url_rule(
+        "/slow/<key>",
+        view_func=lambda key: seen.append(samples(monitor, "http_requests_in_progress", path="/slow/<key>")) or key,
+    )
+    get_wsgi(app, "/slow/1")
+    assert seen == [{("GET",): 1}]
+
+
+def test_a_body_that_is_no_responses_is_followed_to_its_end(monitor, counted):
+    app = Flask("other")
+
+    def answer(environ, start_response):
+        start_response("200 OK", [])
+        return ClosingIterator([b"a"], lambda: None)
+
+    app.wsgi_app = answer
+    monitor.watch(app)
+    body = app(environ_of("/"), lambda *about: None)
+    assert counted(monitor) == {}
+    assert list(body) == [b"a"]
+    assert counted(monitor) == {("GET", "(unmatched)", "200"): 1}
+
+
+def environ_of(path):
+    return EnvironBuilder(path).get_environ()

@@ -1,12 +1,15 @@
+from contextlib import asynccontextmanager
+
 import pytest
-from litestar import Litestar, Router
+from litestar import Litestar, Router, WebSocket, asgi, websocket
 from litestar import get as route
 from litestar.exceptions import NotAuthorizedException
-from litestar.params import FromPath
+from litestar.testing import TestClient
+from litestar.types import Receive, Scope, Send
 
 
 @route("/items/{item:int}")
-async def show(item: FromPath[int]) -> str:
+async def show() -> str:
     return "shown"
 
 
@@ -46,6 +49,51 @@ def test_what_a_request_is_counted_as(monitor, app, get, counted, path, labels):
     get(app, path)
     get(app, path)
     assert counted(monitor) == {labels: 2}
+
+
+def test_its_websockets_and_its_lifespan(monitor, samples):
+    events = []
+
+    @asynccontextmanager
+    async def lifespan(app):
+        events.append("up")
+        yield
+        events.append("down")
+
+    @websocket("/rooms/{room:str}")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text(await socket.receive_text())
+        await socket.close(4001)
+
+    app = Litestar([talk], lifespan=[lifespan], logging_config=None)
+    with TestClient(monitor.watch(app)) as client, client.websocket_connect("/rooms/blue") as socket:
+        socket.send_text("hello")
+        assert socket.receive_text() == "hello"
+        assert events == ["up"]
+    assert events == ["up", "down"]
+    assert samples(monitor, "websocket_connections_total", path="/rooms/{room}") == 1
+    assert samples(monitor, "websocket_connections_closed_total", path="/rooms/{room}", code="4001") == 1
+
+
+def test_what_is_mounted_has_a_path_of_its_own(monitor, get, counted):
+    @route("/")
+    async def root() -> str:
+        return "root"
+
+    @asgi(["/files", "/v1/files"], is_mount=True, copy_scope=True)
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"file"})
+
+    app = monitor.watch(Litestar([mounted, root], logging_config=None))
+    for path in ("/files/1", "/files/2/3", "/v1/files/1", "/"):
+        get(app, path)
+    assert counted(monitor) == {
+        ("GET", "/files/{path}", "200"): 2,
+        ("GET", "/v1/files/{path}", "200"): 1,
+        ("GET", "/", "200"): 1,
+    }
 
 
 def test_our_endpoints_are_answered_unless_it_has_its_own(app, get):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+
+from trackside.model.cheap_typing import Protocol
 
 Headers = Mapping[str, str]
 """By name in lower case."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from trackside.sdk.middleware.answers import Answer, Headers, PathSet, joined_headers
 from trackside.sdk.middleware.routes import Templates, subject_of
+from trackside.sdk.middleware.sockets import Sockets
 from trackside.sdk.request_metrics import (
     BUCKETS,
     CLIENT_GONE,
@@ -55,11 +56,13 @@ class AsgiMiddleware:
         self._apart_exactly = self._apart.exact
         self._watches_prefixes = bool(self._apart.prefixes)
         self._counting = _Counting(metrics)
+        self._request = _RequestWithFirstByte if metrics.tables.first_byte_at else _Request
+        self._sockets = Sockets(metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # An app mounted in a watched one may be watched too: the outermost counts.
         if scope["type"] != "http" or scope.get(_SEEN) is self._metrics:
-            await self.app(scope, receive, send)
+            await self._other(scope, receive, send)
             return
         if scope["path"] in self._apart_exactly or self._watches_prefixes or scope.get("root_path"):
             path = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -67,7 +70,7 @@ class AsgiMiddleware:
                 return
         scope[_SEEN] = self._metrics
         # Filled here and not by a constructor, whose call would cost as much as all of this.
-        request = _Request()
+        request = self._request()
         request.counting = counting = self._counting
         request.scope = scope
         request.server_receive = receive
@@ -83,6 +86,21 @@ class AsgiMiddleware:
             raise
         if not request.ended:
             request.end(request.status or 500)
+
+    @property
+    def routes(self) -> Any:
+        """Those of the app: routers look into what is mounted in them, to make URLs, and we to name requests."""
+        return getattr(self.app, "routes", [])
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket" or scope.get(_SEEN) is self._metrics:
+            await self.app(scope, receive, send)
+            return
+        if scope["path"].removeprefix(scope.get("root_path", "")) in self._excluded:
+            await self.app(scope, receive, send)
+            return
+        scope[_SEEN] = self._metrics
+        await self._sockets.serve(self.app, scope, receive, send, self._counting.template)
 
     async def _handled(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether a path apart is done with: answered by us, or by the app without being counted."""
@@ -113,20 +131,41 @@ class AsgiMiddleware:
 class _Counting:
     """Where the requests of one middleware are counted."""
 
-    __slots__ = ("bounds", "cache", "cells", "hook", "in_flight", "lock", "metrics", "templates")
+    __slots__ = (
+        "bounds",
+        "cache",
+        "cells",
+        "hook",
+        "in_flight",
+        "lock",
+        "metrics",
+        "places",
+        "route_tells",
+        "templates",
+    )
 
     def __init__(self, metrics: RequestMetrics) -> None:
         self.metrics = metrics
         self.cache = CellCache(metrics)
         self.templates = Templates()
         self.hook = metrics.options.path_template
+        self.route_tells = self.hook is None and not metrics.by_scheme
+        """Whether a request's cell is that of its route, method and status."""
         # What each request needs, one look-up away.
         self.cells = self.cache.cells
         self.in_flight = metrics.in_flight
         self.bounds = metrics.bounds
         self.lock = metrics.lock
+        self.places = metrics.places
 
-    def cell(self, scope: Scope, status: int) -> Cell:
+    def count(self, request: _Request, status: int, took_s: float, first_s: float | None = None) -> None:
+        """A request whose cell takes more than one look-up to find."""
+        find = self._finder(request.scope, status)
+        with self.lock:
+            self.metrics.count(find(), took_s, request.received, request.sent, first_s)
+
+    def _finder(self, scope: Scope, status: int) -> Callable[[], Cell]:
+        """What can be asked for the cell with the lock held: the application's code is not called under it."""
         subject = self._subject(scope)
         method = scope["method"]
         identity = subject if type(subject) is str else id(subject)
@@ -134,19 +173,27 @@ class _Counting:
         if "app_root_path" in scope:
             # One app may be mounted in two places, so that the route alone does not tell.
             key = (*key, self.templates.prefix(scope))
-        cell = self.cells.get(key)
-        if cell is None:
-            cell = self.metrics.cell(method, self.templates.template(scope, subject), status)
-            if method in KNOWN_METHODS:
-                self.cache.keep(key, cell, subject)
-        return cell
+        scheme = scope.get("scheme", "http")
+        if self.metrics.by_scheme:
+            key = (*key, scheme)
+        template = None if key in self.cells else self.templates.template(scope, subject)
+
+        def find() -> Cell:
+            cell = self.cells.get(key)
+            if cell is None:
+                cell = self.metrics.cell(method, template or self.templates.template(scope, subject), status, scheme)
+                if method in KNOWN_METHODS:
+                    self.cache.keep(key, cell, subject)
+            return cell
+
+        return find
 
     def template(self, scope: Scope) -> str:
         return self.templates.template(scope, self._subject(scope))
 
     def _subject(self, scope: Scope) -> Any:
         found = None if self.hook is None else self.hook(scope)
-        return subject_of(scope) if found is None else found
+        return self.templates.subject(scope) if found is None else found
 
 
 class _Request:
@@ -225,21 +272,54 @@ class _Request:
             if self.gone:
                 status = CLIENT_GONE
             route = subject_of(scope) if "fastapi" in scope else scope.get("route")
-            if route is None or "app_root_path" in scope or counting.hook is not None:
-                cell = counting.cell(scope, status)
-            else:
-                cell = counting.cells.get((id(route), scope["method"], status)) or counting.cell(scope, status)
+            if route is None or "app_root_path" in scope or not counting.route_tells:
+                counting.count(self, status, took_s)
+                return
+            key = id(route), scope["method"], status
             bucket = bisect_left(counting.bounds, took_s) + BUCKETS
-            with counting.lock:
-                cell[bucket] += 1
-                cell[SUM] += took_s
-                cell[RECEIVED] += self.received
-                cell[SENT] += self.sent
+            # Found and changed in one go: cells move when other processes come to serve the same application.
+            try:
+                with counting.lock:
+                    cell = counting.cells[key]
+                    cell[bucket] += 1
+                    cell[SUM] += took_s
+                    cell[RECEIVED] += self.received
+                    cell[SENT] += self.sent
+            except KeyError:
+                counting.count(self, status, took_s)
+                return
+            if counting.places.trace is not None:
+                counting.metrics.observe(cell, bucket, took_s)
         except Exception:  # noqa: BLE001 - the app must not notice us
             counting.metrics.count_error("request")
 
-    def labels(self) -> tuple[str, str]:
-        return self.scope["method"], self.counting.template(self.scope)
+    def labels(self) -> tuple[str, ...]:
+        return self.scope["method"], self.counting.template(self.scope), self.scope.get("scheme", "http")
+
+
+class _RequestWithFirstByte(_Request):
+    """One of which it is told, too, when the body begins."""
+
+    __slots__ = ("first_s",)
+
+    first_s: float
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if not self.sent and message.get("body"):
+            self.first_s = perf_counter() - self.began_s
+        return _Request.send(self, message)
+
+    def end(self, status: int) -> None:
+        self.ended = True
+        counting = self.counting
+        try:
+            took_s = perf_counter() - self.began_s
+            counting.in_flight.discard(self)
+            status = CLIENT_GONE if self.gone else status
+            # An answer without a body has begun when it ends.
+            counting.count(self, status, took_s, getattr(self, "first_s", took_s))
+        except Exception:  # noqa: BLE001 - see above
+            counting.metrics.count_error("request")
 
 
 def _raised_by_sending(error: BaseException | None, send: Send) -> bool:

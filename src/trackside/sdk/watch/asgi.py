@@ -6,6 +6,9 @@ from typing import cast
 
 from trackside.sdk.middleware.answers import joined_headers
 from trackside.sdk.middleware.asgi import AsgiApp, AsgiMiddleware, Receive, Scope, Send
+from trackside.sdk.runtime.event_loops import EventLoops
+from trackside.sdk.runtime.first_call import FirstCall
+from trackside.sdk.surroundings import Surroundings
 from trackside.sdk.watch.context import Owns, WatchContext, owns_nothing
 from trackside.sdk.watch.door import Door
 from trackside.sdk.watch.signature import is_asgi
@@ -18,9 +21,14 @@ def watch(thing: object, context: WatchContext) -> object | None:
 def wrapped(app: AsgiApp, context: WatchContext, owns: Owns = owns_nothing) -> AsgiApp:
     """`app` measured and with our endpoints. When metrics are off, with the health endpoints only."""
     door = Door(context, owns)
+    surroundings = Surroundings.of(context)
     if context.requests is not None:
-        return AsgiMiddleware(app, context.requests, door.answer, door.paths)
-    return AsgiDoor(app, door) if door.paths else app
+        middleware = AsgiMiddleware(app, context.requests, door.answer, door.paths)
+        FirstCall(middleware, lambda: EventLoops.of(context).watch_running())
+        return surroundings.surround(middleware, "asgi")
+    if door.paths:
+        return surroundings.surround(AsgiDoor(app, door), "asgi")
+    return cast(AsgiApp, surroundings.around(app, "asgi"))
 
 
 class AsgiDoor:

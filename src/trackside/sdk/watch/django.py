@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import partial
-from time import perf_counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
 from django.urls import Resolver404, resolve
 
 from trackside.sdk.endpoints import Response
 from trackside.sdk.guard import Guard
-from trackside.sdk.middleware.answers import Headers
+from trackside.sdk.middleware.answers import Headers, PathSet
 from trackside.sdk.middleware.asgi import Receive, Scope, Send
-from trackside.sdk.middleware.wsgi import Environ, StartResponse
+from trackside.sdk.middleware.wsgi import REQUEST, SEEN, WsgiMiddleware, chunks_of
+from trackside.sdk.middleware.wsgi_requests import (
+    Counting,
+    Environ,
+    Framework,
+    Request,
+    StartResponse,
+    size_in_memory,
+)
 from trackside.sdk.monitor import Monitor
-from trackside.sdk.request_metrics import UNMATCHED, RequestMetrics
+from trackside.sdk.request_metrics import CLIENT_GONE, RequestMetrics
 from trackside.sdk.watch import asgi, wsgi
 from trackside.sdk.watch.context import WatchContext
 from trackside.sdk.watch.door import Door
+
+_DJANGO_REQUEST = "trackside.django_request"
+"""Key of the environ under which a request is found while it is being answered."""
 
 # Anchors of `re_path`; after "[" a caret means something else.
 _ANCHORS = re.compile(r"(?<!\[)\^|\$$|\\Z$")
 
 
 def watch(handler: Any, context: WatchContext) -> object:
-    kind = type(handler)
-    called = partial(kind.__call__, handler)
+    kind, called = type(handler), handler.__call__
     if isinstance(handler, ASGIHandler):
         _keep_templates_async(handler, context)
         handler.__class__ = _watched_asgi(kind, asgi.wrapped(called, context, owns))
     else:
-        _keep_templates(handler, context)
-        handler.__class__ = _watched_wsgi(kind, wsgi.wrapped(called, context, owns))
+        # A handler that answers in another way than Django's is watched as any other app is.
+        framework = _DJANGO._replace(tells=kind.__call__ is WSGIHandler.__call__)
+        _tell(handler, context)
+        handler.__class__ = _watched_wsgi(kind, wsgi.wrapped(called, context, owns, framework))
     return handler
 
 
 def template(match: Any) -> str:
     """As the other frameworks write it: "/articles/<int:year>/". Included prefixes are part of Django's route."""
-    return "/" + _ANCHORS.sub("", match.route).lstrip("/")
+    return _written(match.route)
+
+
+@lru_cache(maxsize=4_096)
+def _written(route: str) -> str:
+    return "/" + _ANCHORS.sub("", route).lstrip("/")
 
 
 def owns(path: str) -> bool:
@@ -69,9 +86,8 @@ def _watched_asgi(kind: type, app: Callable[[Scope, Receive, Send], Any]) -> typ
 
 
 def _watched_wsgi(kind: type, app: Callable[[Environ, StartResponse], Iterable[bytes]]) -> type:
-    def call(self: object, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return app(environ, start_response)
-
+    # Found in the class, an object that is no function is called as it is, without the handler before its arguments.
+    call = app if isinstance(app, WsgiMiddleware) else staticmethod(app)
     return type(kind.__name__, (kind,), {"__call__": call})
 
 
@@ -82,27 +98,65 @@ def _keep_templates_async(handler: Any, context: WatchContext) -> None:
         try:
             return await get_response(request)
         finally:
-            with guard.shielded("read the route of a request"):
+            try:
                 if request.resolver_match is not None:
                     request.scope["path_template"] = template(request.resolver_match)
+            except Exception as error:  # noqa: BLE001 - the host must not notice us
+                guard.failed("read the route of a request", error)
 
     if context.requests is not None:
         handler.get_response_async = get_and_keep
 
 
-def _keep_templates(handler: Any, context: WatchContext) -> None:
+def _tell(handler: Any, context: WatchContext) -> None:
     get_response, guard = handler.get_response, context.guard
 
-    def get_and_keep(request: Any) -> Any:
+    def get_and_tell(request: Any) -> Any:
+        environ = request.environ
+        counted = environ.pop(REQUEST, None)
+        environ[_DJANGO_REQUEST] = request
+        response = None
         try:
-            return get_response(request)
+            response = get_response(request)
         finally:
-            with guard.shielded("read the route of a request"):
-                if request.resolver_match is not None:
-                    request.environ[wsgi.TEMPLATE] = template(request.resolver_match)
+            try:
+                # A request that its own environ holds is a cycle.
+                environ.pop(_DJANGO_REQUEST, None)
+                match = request.resolver_match
+                route = environ[wsgi.TEMPLATE] = None if match is None else _written(match.route)
+                if counted is not None and response is not None:
+                    counted.template = route
+                    counted.status = status = response.status_code
+                    if response.streaming:
+                        counted.headers = response.items()
+                    else:
+                        counted.sent = len(response.content)
+                        counted.end(status)
+            except Exception as error:  # noqa: BLE001 - the host must not notice us
+                guard.failed("count a request", error)
+        return response
 
     if context.requests is not None:
-        handler.get_response = get_and_keep
+        handler.get_response = get_and_tell
+
+
+def _size_of(body: Iterable[bytes]) -> int | None:
+    try:
+        return len(body.content) if isinstance(body, HttpResponse) else size_in_memory(body)
+    except Exception:  # noqa: BLE001 - a response that cannot be sent: the server will see
+        return None
+
+
+def _template_of(environ: Environ) -> str | None:
+    request = environ.get(_DJANGO_REQUEST)
+    if request is None:
+        template: str | None = environ.get(wsgi.TEMPLATE)
+        return template
+    match = request.resolver_match
+    return None if match is None else _written(match.route)
+
+
+_DJANGO = Framework(_template_of, _size_of)
 
 
 class Middleware:
@@ -115,8 +169,10 @@ class Middleware:
 
     def __init__(self, get_response: Callable[[Any], Any]) -> None:
         monitor = getattr(settings, "TRACKSIDE_MONITOR", None) or Monitor()
+        requests: RequestMetrics | None = monitor.context.requests
         self._get_response = get_response
-        self._requests: RequestMetrics | None = monitor.context.requests
+        self._counting = None if requests is None else Counting(requests, _DJANGO)
+        self._excluded = PathSet(() if requests is None else requests.options.excluded_paths)
         self._guard: Guard = monitor.context.guard
         self._door = Door(monitor.context, owns)
         self._async = iscoroutinefunction(get_response)
@@ -126,40 +182,103 @@ class Middleware:
     def __call__(self, request: Any) -> Any:
         if self._async:
             return self._call_async(request)
-        answer = self._door.answer_sync(request.method, request.path_info, _headers(request))
+        answer = None
+        with self._guard.shielded("answer"):
+            answer = self._door.answer_sync(request.method, request.path_info, _headers(request))
         if answer is not None:
             return _django_response(answer)
-        began_s = perf_counter()
-        return self._counted(request, self._get_response(request), began_s)
+        counted = self._begun(request)
+        try:
+            response = self._get_response(request)
+        except BaseException:
+            self._failed(request, counted, 500)
+            raise
+        return self._counted(request, counted, response)
 
     async def _call_async(self, request: Any) -> Any:
-        answer = await self._door.answer(request.method, request.path_info, _headers(request))
+        answer = None
+        with self._guard.shielded("answer"):
+            answer = await self._door.answer(request.method, request.path_info, _headers(request))
         if answer is not None:
             return _django_response(answer)
-        began_s = perf_counter()
-        return self._counted(request, await self._get_response(request), began_s)
+        counted = self._begun(request)
+        try:
+            response = await self._get_response(request)
+        except BaseException as error:
+            # Django cancels what it does for a client that has left.
+            self._failed(request, counted, 500 if isinstance(error, Exception) else CLIENT_GONE)
+            raise
+        return self._counted(request, counted, response)
 
-    def _counted(self, request: Any, response: Any, began_s: float) -> Any:
-        requests = self._requests
-        if requests is None or getattr(request, "scope", request.META).get("trackside.request_metrics") is requests:
+    def _begun(self, request: Any) -> Request | None:
+        """None: not to be counted, or not here."""
+        counting = self._counting
+        if counting is None:
+            return None
+        with self._guard.shielded("count a request"):
+            seen = getattr(request, "scope", request.META)
+            if request.path_info not in self._excluded and seen.get(SEEN) is not counting.metrics:
+                seen[SEEN] = counting.metrics
+                request.META[_DJANGO_REQUEST] = request
+                return counting.begin(request.META)
+        return None
+
+    def _failed(self, request: Any, counted: Request | None, status: int) -> None:
+        if counted is not None:
+            request.META.pop(_DJANGO_REQUEST, None)
+            counted.end(status)
+
+    def _counted(self, request: Any, counted: Request | None, response: Any) -> Any:
+        if counted is None:
             return response
         with self._guard.shielded("count a request"):
+            request.META.pop(_DJANGO_REQUEST, None)
             match = request.resolver_match
-            cell = requests.cell(request.method, template(match) if match else UNMATCHED, response.status_code)
-            received = request.META.get("CONTENT_LENGTH") or "0"
-            received_bytes = int(received) if received.isdecimal() else 0
-            if not response.streaming:
-                requests.count(cell, perf_counter() - began_s, received_bytes, len(response.content))
-                return response
-            close = response.close
-
-            def close_and_count() -> None:
-                close()
-                requests.count(cell, perf_counter() - began_s, received_bytes, 0)
-
-            # A stream is sent after this function has returned; Django closes it when it is through.
-            response.close = close_and_count
+            counted.template = None if match is None else template(match)
+            counted.status = response.status_code
+            if response.streaming:
+                counted.headers = response.items()
+                _follow(counted, response)
+            else:
+                counted.sent = len(response.content)
+                counted.end(response.status_code)
         return response
+
+
+def _follow(counted: Request, response: Any) -> None:
+    """A stream is sent after the middleware has returned it. Django closes it when it is through."""
+    is_file = getattr(response, "file_to_stream", None) is not None
+    close = response.close
+
+    def close_and_count() -> None:
+        if not counted.ended:
+            if is_file:
+                counted.end(response.status_code)
+            else:
+                counted.abandoned()
+        close()
+
+    response.close = close_and_count
+    if is_file:
+        # The server may send it by itself, if it finds it as it is; its length is all we can know.
+        counted.sent = max(counted.length(), 0)
+    elif response.is_async:
+        response.streaming_content = _chunks_async(counted, response.streaming_content)
+    else:
+        response.streaming_content = chunks_of(counted, iter(response.streaming_content))
+
+
+async def _chunks_async(counted: Request, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            counted.handed_on(chunk)
+            yield chunk
+    except BaseException as error:
+        if not counted.ended:
+            counted.end(500) if isinstance(error, Exception) else counted.abandoned()
+        raise
+    if not counted.ended:
+        counted.end(counted.status)
 
 
 def _headers(request: Any) -> Headers:

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from flask import request, request_started
+from werkzeug.wsgi import ClosingIterator
 
+from trackside.sdk.middleware.wsgi_requests import Environ, Framework, size_in_memory
 from trackside.sdk.watch.context import WatchContext
-from trackside.sdk.watch.wsgi import TEMPLATE, wrapped
+from trackside.sdk.watch.wsgi import wrapped
 
 
 def watch(app: Any, context: WatchContext) -> object:
     app.wsgi_app = wrapped(
-        app.wsgi_app, context, lambda path: any(rule.rule in (path, f"{path}/") for rule in app.url_map.iter_rules())
+        app.wsgi_app,
+        context,
+        lambda path: any(rule.rule in (path, f"{path}/") for rule in app.url_map.iter_rules()),
+        Framework(_template_of, _size_of),
     )
-    if context.requests is not None:
-        # A signal comes before every `before_request` function, any of which may end the request.
-        request_started.connect(_keep_template, app, weak=False)
     return app
 
 
-def _keep_template(sender: object, **more: object) -> None:
-    rule = request.url_rule
-    if rule is not None:
-        request.environ[TEMPLATE] = rule.rule
+def _template_of(environ: Environ) -> str | None:
+    try:
+        # Werkzeug leaves its request there, and Flask the rule in that, before anything that may end the request.
+        rule = environ["werkzeug.request"].url_rule
+    except (KeyError, AttributeError):
+        return None
+    return None if rule is None else rule.rule
+
+
+def _size_of(body: Iterable[bytes]) -> int | None:
+    if type(body) is not ClosingIterator:
+        return size_in_memory(body)
+    try:
+        # What is to be closed: the chunks, where the answer has any, and then the response.
+        callbacks: Any = body._callbacks
+        chunks = callbacks[-1].__self__.response
+    except (AttributeError, IndexError):
+        # Not a response's, or not of the Werkzeug that we know: followed like any other body.
+        return None
+    if type(chunks) is not list:
+        return None
+    if len(callbacks) == 1:
+        return 0
+    if len(chunks) == 1 and type(chunks[0]) is bytes:
+        return len(chunks[0])
+    return sum(map(len, chunks)) if all(type(chunk) is bytes for chunk in chunks) else None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple, cast
+from typing import cast
 
+from trackside.model.cheap_typing import NamedTuple
 from trackside.sdk.watch.context import WatchContext
 
 Adapter = Callable[[object, WatchContext], object | None]
@@ -41,6 +42,71 @@ BUILT_IN = (
         "Django applications",
         (("django.core.handlers.asgi", "ASGIHandler"), ("django.core.handlers.wsgi", "WSGIHandler")),
     ),
+    BuiltIn(
+        "sqlalchemy",
+        "SQLAlchemy engines",
+        (("sqlalchemy.engine.base", "Engine"), ("sqlalchemy.ext.asyncio.engine", "AsyncEngine")),
+    ),
+    BuiltIn(
+        "psycopg",
+        "psycopg connections and pools",
+        (
+            ("psycopg", "Connection"),
+            ("psycopg", "AsyncConnection"),
+            ("psycopg_pool", "ConnectionPool"),
+            ("psycopg_pool", "AsyncConnectionPool"),
+        ),
+    ),
+    BuiltIn("asyncpg", "asyncpg connections and pools", (("asyncpg", "Connection"), ("asyncpg", "Pool"))),
+    # Before Redis: its pools are clients of redis-py.
+    BuiltIn("arq", "arq workers and pools", (("arq.worker", "Worker"), ("arq.connections", "ArqRedis"))),
+    BuiltIn(
+        "redis",
+        "redis-py clients",
+        (
+            ("redis.client", "Redis"),
+            ("redis.cluster", "RedisCluster"),
+            ("redis.asyncio.client", "Redis"),
+            ("redis.asyncio.cluster", "RedisCluster"),
+        ),
+    ),
+    BuiltIn("httpx", "httpx clients", (("httpx", "Client"), ("httpx", "AsyncClient"))),
+    BuiltIn("requests", "requests sessions", (("requests.sessions", "Session"),)),
+    BuiltIn("aiohttp", "aiohttp client sessions", (("aiohttp.client", "ClientSession"),)),
+    BuiltIn(
+        "anthropic",
+        "Anthropic clients",
+        tuple(
+            ("anthropic", f"{asynchronous}{name}")
+            for name in (
+                "Anthropic",
+                "AnthropicBedrock",
+                "AnthropicBedrockMantle",
+                "AnthropicVertex",
+                "AnthropicFoundry",
+            )
+            for asynchronous in ("", "Async")
+        ),
+    ),
+    BuiltIn("openai", "OpenAI clients", (("openai", "OpenAI"), ("openai", "AsyncOpenAI"))),
+    BuiltIn(
+        "mcp",
+        "MCP servers",
+        (
+            ("mcp.server.mcpserver", "MCPServer"),
+            ("mcp.server.fastmcp", "FastMCP"),
+            ("mcp.server.lowlevel.server", "Server"),
+        ),
+    ),
+    BuiltIn(
+        "rq",
+        "RQ workers and queues",
+        (("rq.worker", "BaseWorker"), ("rq.worker", "Worker"), ("rq.queue", "Queue")),
+    ),
+    BuiltIn("celery", "Celery applications", (("celery.app.base", "Celery"),)),
+    BuiltIn("dramatiq", "dramatiq brokers", (("dramatiq.broker", "Broker"),)),
+    BuiltIn("apscheduler", "APScheduler schedulers", (("apscheduler.schedulers.base", "BaseScheduler"),)),
+    BuiltIn("event_loop", "asyncio event loops", (("asyncio.events", "AbstractEventLoop"),)),
     BuiltIn("asgi", "ASGI callables"),
     BuiltIn("wsgi", "WSGI callables"),
 )

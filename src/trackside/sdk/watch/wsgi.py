@@ -7,7 +7,9 @@ from http import HTTPStatus
 from typing import cast
 
 from trackside.sdk.middleware.answers import Headers
-from trackside.sdk.middleware.wsgi import App, Environ, StartResponse, WsgiMiddleware
+from trackside.sdk.middleware.wsgi import App, WsgiMiddleware
+from trackside.sdk.middleware.wsgi_requests import Environ, Framework, StartResponse
+from trackside.sdk.surroundings import Surroundings
 from trackside.sdk.watch.context import Owns, WatchContext, owns_nothing
 from trackside.sdk.watch.door import Door
 from trackside.sdk.watch.signature import is_wsgi
@@ -20,12 +22,23 @@ def watch(thing: object, context: WatchContext) -> object | None:
     return wrapped(cast(App, thing), context) if is_wsgi(thing) else None
 
 
-def wrapped(app: App, context: WatchContext, owns: Owns = owns_nothing) -> App:
+def _template_of(environ: Environ) -> str | None:
+    return environ.get(TEMPLATE)
+
+
+_ANY = Framework(_template_of)
+
+
+def wrapped(app: App, context: WatchContext, owns: Owns = owns_nothing, framework: Framework = _ANY) -> App:
     """`app` measured and with our endpoints. When metrics are off, with the health endpoints only."""
     door = Door(context, owns)
+    surroundings = Surroundings.of(context)
     if context.requests is not None:
-        return WsgiMiddleware(app, context.requests, door.answer_sync, _template_of, door.paths)
-    return WsgiDoor(app, door) if door.paths else app
+        measured = WsgiMiddleware(app, context.requests, door.answer_sync, framework, door.paths)
+        return surroundings.surround(measured, "wsgi")
+    if door.paths:
+        return surroundings.surround(WsgiDoor(app, door), "wsgi")
+    return cast(App, surroundings.around(app, "wsgi"))
 
 
 class WsgiDoor:
@@ -43,10 +56,6 @@ class WsgiDoor:
                 start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(response.headers))
                 return [response.body]
         return self.app(environ, start_response)
-
-
-def _template_of(environ: Environ) -> str | None:
-    return environ.get(TEMPLATE)
 
 
 def _headers(environ: Environ) -> Headers:

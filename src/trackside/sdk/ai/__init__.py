@@ -1,0 +1,1 @@
+"""Queries to language models: how long, how many tokens, what they cost, and what failed."""

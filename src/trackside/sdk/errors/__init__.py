@@ -1,0 +1,1 @@
+"""Errors of the user's process: sentry-sdk set up from the environment, with secrets taken out."""

@@ -1,0 +1,1 @@
+"""Ready-made families for what services count: caches, messages, buffers, sessions, writes, connections, business."""

@@ -1,0 +1,130 @@
+"""Background jobs as metrics, whatever library runs them: how many, how long, how late, and how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from time import perf_counter
+
+from trackside.instruments.counter import CounterChild
+from trackside.instruments.gauge import GaugeChild
+from trackside.instruments.histogram import HistogramChild
+from trackside.instruments.measured import OVERFLOW
+from trackside.model.cheap_typing import NamedTuple
+from trackside.sdk.families.maker import Maker
+from trackside.sdk.watch.bounded import Bounded
+from trackside.sdk.watch.context import WatchContext
+
+BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+"""Seconds: jobs take, and wait, from an instant to an hour."""
+MAX_NAMES = 200
+MAX_QUEUES = 100
+MAX_CELLS = 1_000
+"""Pairs of name and queue."""
+
+SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
+RETRIED = "retried"
+"""Of an attempt: the job is not over, so it is no status of `jobs_total`."""
+
+
+class JobCell(NamedTuple):
+    """Where the jobs of one name and queue are counted."""
+
+    by_status: dict[str, CounterChild]
+    seconds: HistogramChild
+    in_progress: GaugeChild
+    retries: CounterChild
+    waits: HistogramChild
+
+
+class JobMetrics:
+    """One for a monitor. The methods that count never raise."""
+
+    def __init__(self, context: WatchContext) -> None:
+        make = Maker.of(context)
+        self.guard = context.guard
+        by_job = ("job_name", "queue")
+        self._total = make.counter("jobs_total", "Jobs that are over, by how they ended.", (*by_job, "status"))
+        self._seconds = make.histogram(
+            "job_duration_seconds", "Time a job ran, each attempt for itself, without waiting.", by_job, BUCKETS
+        )
+        self._in_progress = make.gauge("jobs_in_progress", "Jobs that are running.", by_job)
+        self._waits = make.histogram(
+            "job_wait_seconds", "From the moment a job was due until it began.", ("queue",), BUCKETS
+        )
+        self._retries = make.counter("job_retries_total", "Attempts that failed and will be made again.", by_job)
+        self._names = Bounded(MAX_NAMES)
+        self._queues = Bounded(MAX_QUEUES)
+        self._cells: dict[tuple[str, str], JobCell] = {}
+        self._lock = RLock()
+
+    @classmethod
+    def of(cls, context: WatchContext) -> JobMetrics:
+        return context.shared.the(cls, lambda: cls(context))
+
+    def begin(self, name: str, queue: str = "", waited_s: Callable[[], float | None] | None = None) -> JobRun:
+        """A job begins now. `waited_s` is asked how long it was due before; None when that is not known."""
+        cell = None
+        try:
+            cell = self.cell(name, queue)
+            cell.in_progress.inc()
+            waited = None if waited_s is None else waited_s()
+            if waited is not None:
+                # Below zero the clock of the machine that enqueued it goes ahead of ours.
+                cell.waits.observe(max(0.0, waited))
+        except Exception as error:  # noqa: BLE001 - the host must not notice us
+            self.guard.failed("measure the beginning of a job", error)
+        return JobRun(self, cell)
+
+    def over(self, name: str, queue: str, status: str) -> None:
+        """A job that ended without having run here: it was cancelled, or its process died."""
+        try:
+            self.ended(self.cell(name, queue), status)
+        except Exception as error:  # noqa: BLE001 - see `begin`
+            self.guard.failed("count a job", error)
+
+    def ended(self, cell: JobCell, status: str) -> None:
+        (cell.retries if status == RETRIED else cell.by_status.get(status, cell.by_status[FAILED])).inc()
+
+    def cell(self, name: str, queue: str) -> JobCell:
+        cell = self._cells.get((name, queue))
+        return cell if cell is not None else self._new_cell(name, queue)
+
+    def _new_cell(self, name: str, queue: str) -> JobCell:
+        pair = self._names.of(str(name)), self._queues.of(str(queue))
+        with self._lock:
+            if len(self._cells) >= MAX_CELLS and pair not in self._cells:
+                pair = OVERFLOW, OVERFLOW
+            found = self._cells.get(pair)
+            if found is None:
+                # Every status from the start, so that the first failure is an increase.
+                found = self._cells[pair] = JobCell(
+                    {status: self._total.labels(*pair, status) for status in (SUCCEEDED, FAILED, CANCELLED)},
+                    self._seconds.labels(*pair),
+                    self._in_progress.labels(*pair),
+                    self._retries.labels(*pair),
+                    self._waits.labels(pair[1]),
+                )
+            return found
+
+
+class JobRun:
+    """One attempt of one job, from its beginning to the first `end`."""
+
+    __slots__ = ("_all", "_began_s", "_cell")
+
+    def __init__(self, metrics: JobMetrics, cell: JobCell | None) -> None:
+        self._all = metrics
+        self._cell = cell
+        self._began_s = perf_counter()
+
+    def end(self, status: str) -> None:
+        cell, self._cell = self._cell, None
+        if cell is None:
+            return
+        try:
+            cell.seconds.observe(perf_counter() - self._began_s)
+            cell.in_progress.dec()
+            self._all.ended(cell, status)
+        except Exception as error:  # noqa: BLE001 - the host must not notice us
+            self._all.guard.failed("measure a job", error)

@@ -1,0 +1,55 @@
+"""Where metrics are pushed to, and how we show who we are there."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from trackside.sdk.settings import Settings
+
+SERVER_PATH = "/api/v1/write"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    name: str
+    """As a label of what is counted: "trackside", "remote_write"."""
+    url: str
+    """Without name and password."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, name: str, url: str, username: str = "", password: str = "") -> Destination:
+        """Name and password may stand in the URL too. A password alone is a bearer token.
+
+        Raises:
+            ValueError: no URL of a web server.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{name}: expected an address such as https://host/api/v1/write to push to; got {url!r}")
+        username, password = username or parts.username or "", password or parts.password or ""
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        headers = {}
+        if username:
+            headers["Authorization"] = "Basic " + b64encode(f"{username}:{password}".encode()).decode()
+        elif password:
+            headers["Authorization"] = f"Bearer {password}"
+        return cls(name, bare, headers)
+
+
+def destinations(settings: Settings) -> list[Destination]:
+    """Those that the environment names.
+
+    Raises:
+        ValueError: one of them is no URL.
+    """
+    found = []
+    if settings.remote_write_url:
+        username, password = settings.remote_write_username, settings.remote_write_password
+        found.append(Destination.of("remote_write", settings.remote_write_url, username, password))
+    if settings.server_url:
+        found.append(Destination.of("trackside", settings.server_url + SERVER_PATH, password=settings.server_key))
+    return found

@@ -1,0 +1,1 @@
+"""The process itself while it works: how late its event loop is, and how long it stands still for garbage."""
