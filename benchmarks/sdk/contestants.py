@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from tempfile import mkdtemp
 from typing import Any
 
 from trackside.instruments.registry import Registry
+from trackside.instruments.shared.joining import share
 from trackside.sdk.middleware.asgi import AsgiMiddleware
 from trackside.sdk.request_metrics import RequestMetrics
 
@@ -14,6 +16,7 @@ App = Callable[..., Awaitable[None]]
 BARE = "bare"
 BARE_AGAIN = "bare again (the error)"
 TRACKSIDE = "trackside"
+TRACKSIDE_SHARED = "trackside, one of several workers"
 INSTRUMENTATOR = "prometheus-fastapi-instrumentator"
 TELEMETRY = "FastAPI's own telemetry"
 _OUR_PATHS = ("/metrics", "/metrics-custom", "/health", "/health/live", "/health/ready")
@@ -35,8 +38,10 @@ def null_contestant(name: str) -> Contestant | None:
         theirs = CollectorRegistry()
         app = _null_app(lambda app: PrometheusInstrumentatorMiddleware(app, registry=theirs))
         return Contestant(app, lambda: _instrumentator_count(theirs))
-    if name == TRACKSIDE:
+    if name in (TRACKSIDE, TRACKSIDE_SHARED):
         ours = Registry()
+        if name == TRACKSIDE_SHARED:
+            share(ours, "bench", where=mkdtemp())
         metrics = RequestMetrics(ours)
         app = _null_app(lambda app: AsgiMiddleware(app, metrics, _no_answer, _OUR_PATHS))
         return Contestant(app, lambda: _our_count(ours))
