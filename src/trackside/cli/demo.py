@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trackside.demo.observation import EXPECTED, Observation
+from trackside.demo.observation import Observation
 from trackside.demo.receiver import Received
-from trackside.demo.run import Demo, observe, running_demo
+from trackside.demo.run import Demo, Tellers, observe, running_demo
+from trackside.demo.system import System
+from trackside.demo.systems import SHOP, UnknownSystemError, system_named
 from trackside.model.durations import parse_duration
 
 T = TypeVar("T")
@@ -29,31 +31,38 @@ _console = Console(highlight=False)
 
 
 @click.command()
+@click.option("--system", "name", default=SHOP, show_default=True, metavar="NAME", help="Or one of the examples.")
 @click.option("--check", "checking", is_flag=True, help="Watch for a while, print what was seen, exit 0 or 1.")
 @click.option("--for", "length", default="90s", show_default=True, metavar="DURATION", help="How long --check watches.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=None, help="Of the server; default 9490 if it is free.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Keep the demo's data here.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: the findings as JSON.")
-def demo(checking: bool, length: str, port: int | None, data_dir: Path | None, as_json: bool) -> None:
+def demo(name: str, checking: bool, length: str, port: int | None, data_dir: Path | None, as_json: bool) -> None:
     """Start a shop with a worker, traffic and an outage, watched by a server.
 
     Prints one address to open. The shop's payment provider fails after 15 seconds for 20, and then every four
-    minutes: watch the alert become pending, fire, reach the receiver and resolve.
+    minutes: watch the alert become pending, fire, reach the receiver and resolve. --system starts another system in
+    the shop's place: one of the folder `examples` of the repository.
 
     \b
     Examples:
       trackside demo
       trackside demo --check --for 90s
+      trackside demo --system ecommerce_api
     """
     try:
         seconds = parse_duration(length) / 1_000
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from error
+    try:
+        system = system_named(name)
+    except UnknownSystemError as error:
+        raise click.BadParameter(str(error), param_hint="--system") from error
     with _folder(data_dir) as folder:
         try:
             if checking:
-                sys.exit(asyncio.run(_until_told(_check(folder, seconds, port, as_json))))
-            asyncio.run(_until_told(_run(folder, port)))
+                sys.exit(asyncio.run(_until_told(_check(system, folder, seconds, port, as_json))))
+            asyncio.run(_until_told(_run(system, folder, port)))
         except (KeyboardInterrupt, asyncio.CancelledError):
             Console(stderr=checking, highlight=False).print("stopped")
 
@@ -65,20 +74,20 @@ async def _until_told(work: Coroutine[None, None, T]) -> T:
     return await task
 
 
-async def _run(folder: Path, port: int | None) -> None:
-    _console.print("starting the server, a shop, a worker and traffic …")
-    async with running_demo(folder, tell=_tell, show=_show, port=port) as demo:
+async def _run(system: System, folder: Path, port: int | None) -> None:
+    _console.print(f"starting Trackside, {system.parts} and traffic …")
+    async with running_demo(system, folder, Tellers(_tell, _show), port=port) as demo:
         _console.print(f"\n  open  [bold]{demo.login_link}[/bold]\n", soft_wrap=True)
-        _console.print(f"  the shop's metrics      http://{demo.addresses.shop}/metrics")
-        _console.print(f"  notifications received  http://{demo.addresses.receiver}/")
-        _console.print(f"  data and logs           {folder}\n", soft_wrap=True)
-        _console.print("Payments fail in 15 seconds for 20. Ctrl-C ends the demo.\n")
+        for what, where in {**demo.links, "data and logs": str(folder)}.items():
+            _console.print(f"  {what:<22}  {where}", soft_wrap=True)
+        _console.print(f"\n{system.story} Ctrl-C ends the demo.\n")
         await asyncio.Event().wait()
 
 
-async def _check(folder: Path, seconds: float, port: int | None, as_json: bool) -> int:
+async def _check(system: System, folder: Path, seconds: float, port: int | None, as_json: bool) -> int:
     quiet = Console(stderr=True, highlight=False)
-    async with running_demo(folder, tell=quiet.print, show=lambda one: quiet.print(str(one)), port=port) as demo:
+    tellers = Tellers(quiet.print, lambda notification: quiet.print(str(notification)))
+    async with running_demo(system, folder, tellers, port=port) as demo:
         columns = (TextColumn("watching"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=quiet, transient=True) as progress:
             bar = progress.add_task("watching", total=seconds)
@@ -100,9 +109,8 @@ def _report(demo: Demo, observation: Observation, problems: list[str]) -> None:
     table.add_row("scrapes", str(observation.scrapes), "")
     table.add_row("samples", str(observation.samples), "")
     table.add_row("series", str(observation.series), "")
-    for expected in EXPECTED:
-        value = observation.values.get(expected.name, float("nan"))
-        table.add_row(expected.name, f"{value:.4g}", f"{expected.low:g} to {expected.high:g}")
+    for expected in demo.system.expected:
+        table.add_row(expected.name, observation.seen(expected), f"{expected.low:g} to {expected.high:g}")
     _console.print(table)
     for at_s, name, state in observation.transitions:
         _console.print(f"{at_s:6.1f} s  {name} is {state}")

@@ -2,96 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
-_CONFIG = """\
-# The configuration of the demo. Times are short, so that a visitor need not wait: in earnest, scrape every 15 s.
-global:
-  scrape_interval: 2s
-  scrape_timeout: 1s
-  evaluation_interval: 2s
+from trackside.demo.system import Addresses, System, filled
 
-scrape_configs:
-  - job_name: shop
-    static_configs:
-      - targets: ["{shop}"]
-  - job_name: worker
-    static_configs:
-      - targets: ["{worker}"]
-
-rule_files:
-  - rules.yml
-
-route:
-  receiver: demo
-  group_by: [alertname]
-  group_wait: 2s
-  group_interval: 8s
-  repeat_interval: 1h
-
-receivers:
-  - name: demo
-    webhook_configs:
-      - url: http://{receiver}/notifications
-
-storage:
-  retention: 1d
-"""
-
-_RULES = """\
-groups:
-  - name: requests
-    rules:
-      - record: job:http_requests:rate1m
-        expr: sum by (job) (rate(http_requests_total[1m]))
-
-      - alert: RequestsFailing
-        expr: |
-          sum by (job, path) (rate(http_requests_total{status=~"5.."}[20s]))
-            / sum by (job, path) (rate(http_requests_total[20s]))
-          > 0.2
-        for: 6s
-        labels:
-          severity: critical
-        annotations:
-          summary: '{{ $labels.job }}: {{ $value | humanizePercentage }} of the requests to {{ $labels.path }} fail'
-
-      - alert: RequestsSlow
-        expr: |
-          histogram_quantile(0.5, sum by (job, path, le) (rate(http_request_duration_seconds_bucket[1m]))) > 2
-        for: 30s
-        labels:
-          severity: warning
-        annotations:
-          summary: '{{ $labels.job }}: half of the requests to {{ $labels.path }} take {{ $value | humanizeDuration }}'
-
-  - name: targets
-    rules:
-      - alert: TargetDown
-        expr: up == 0
-        for: 10s
-        labels:
-          severity: critical
-        annotations:
-          summary: '{{ $labels.job }} at {{ $labels.instance }} does not answer'
-"""
+_FOR = re.compile(r"^(\s*for:\s*\d+)([mh])\s*$", re.M)
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """`host:port` of each process of the demo."""
-
-    server: str
-    shop: str
-    worker: str
-    receiver: str
-
-
-def write_configuration(folder: Path, addresses: Addresses) -> Path:
-    """Write trackside.yml and rules.yml; the path of the former."""
+def write_configuration(folder: Path, system: System, addresses: Addresses) -> Path:
+    """Write trackside.yml and what lies beside it; the path of the former."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rules.yml").write_text(_RULES)
+    for name, text in system.files.items():
+        (folder / name).write_text(text)
     config = folder / "trackside.yml"
-    config.write_text(_CONFIG.format(shop=addresses.shop, worker=addresses.worker, receiver=addresses.receiver))
+    config.write_text(filled(system.configuration, addresses))
     return config
+
+
+def sixtyfold(rules: str) -> str:
+    """Rules for a visitor who has two minutes: every `for: 5m` becomes 5s, every `for: 1h` 1m. The rest stays."""
+    return _FOR.sub(lambda found: found[1] + {"m": "s", "h": "m"}[found[2]], rules)

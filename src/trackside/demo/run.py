@@ -13,16 +13,16 @@ from urllib.parse import quote
 
 import httpx
 
-from trackside.demo.configuration import Addresses, write_configuration
+from trackside.demo.configuration import write_configuration
 from trackside.demo.observation import Observation
 from trackside.demo.processes import Child, Processes, first_of_its_kind, free_port
 from trackside.demo.receiver import Received, Receiver
-from trackside.demo.traffic import Traffic
+from trackside.demo.system import Addresses, Service, System, Traffic, filled
 from trackside.exceptions import TracksideError
 from trackside.server.web.listener import bound, listening
 
 READY_WITHIN_S = 60.0
-PREFERRED_PORTS = {"server": 9490, "shop": 9491, "worker": 9492, "receiver": 9493}
+SERVER_PORT, RECEIVER_PORT = 9490, 9493
 
 
 class DemoError(TracksideError):
@@ -33,6 +33,7 @@ class DemoError(TracksideError):
 class Demo:
     """A demo that runs."""
 
+    system: System
     addresses: Addresses
     receiver: Receiver
     traffic: Traffic
@@ -40,21 +41,37 @@ class Demo:
 
     @property
     def url(self) -> str:
-        return f"http://{self.addresses.server}"
+        return f"http://{self.addresses['server']}"
 
     @property
     def login_link(self) -> str:
         # The last five minutes, soon asked for again: a visitor's demo is young, and its outage short.
         return f"{self.url}/login?key={self.admin_key}&next={quote('/?range=5m&refresh=5', safe='')}"
 
+    @property
+    def links(self) -> dict[str, str]:
+        """What there is to see besides → its URL."""
+        receiver = {"notifications received": "http://{receiver}/"}
+        return {what: filled(url, self.addresses) for what, url in {**self.system.links, **receiver}.items()}
+
     def client(self) -> httpx.AsyncClient:
         """Speaks to the server's API with the admin key."""
         return httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {self.admin_key}"}, timeout=10)
 
 
+@dataclass(frozen=True, slots=True)
+class Tellers:
+    """Who is told what happens while a demo runs."""
+
+    tell: Callable[[str], None]
+    """Something odd: a process that ended."""
+    show: Callable[[Received], None]
+    """A notification that arrived."""
+
+
 @asynccontextmanager
 async def running_demo(
-    folder: Path, *, tell: Callable[[str], None], show: Callable[[Received], None], port: int | None = None
+    system: System, folder: Path, tellers: Tellers, *, port: int | None = None
 ) -> AsyncIterator[Demo]:
     """Start everything in `folder`, and stop it at the end.
 
@@ -62,36 +79,40 @@ async def running_demo(
         DemoError: a process did not come up.
     """
     with first_of_its_kind(Path(tempfile.gettempdir()) / "trackside-demo.lock") as first:
-        ports = {name: free_port(preferred if first else 0) for name, preferred in PREFERRED_PORTS.items()}
+        preferred = {"server": SERVER_PORT, **{service.name: service.port for service in system.services}}
+        ports = _free_ports({**preferred, "receiver": RECEIVER_PORT}, as_preferred=first)
         if port is not None and free_port(port) != port:
             raise DemoError(f"port {port} is in use; choose another with --port")
-        async with _started(folder, ports | ({} if port is None else {"server": port}), tell, show) as demo:
+        async with _started(system, folder, ports | ({} if port is None else {"server": port}), tellers) as demo:
             yield demo
 
 
+def _free_ports(preferred: dict[str, int], *, as_preferred: bool) -> dict[str, int]:
+    return {name: free_port(port if as_preferred else 0) for name, port in preferred.items()}
+
+
 @asynccontextmanager
-async def _started(
-    folder: Path, ports: dict[str, int], tell: Callable[[str], None], show: Callable[[Received], None]
-) -> AsyncIterator[Demo]:
-    addresses = Addresses(**{name: f"127.0.0.1:{number}" for name, number in ports.items()})
-    config = write_configuration(folder, addresses)
-    receiver, traffic = Receiver(show), Traffic(f"http://{addresses.shop}")
-    processes = Processes(tell)
+async def _started(system: System, folder: Path, ports: dict[str, int], tellers: Tellers) -> AsyncIterator[Demo]:
+    addresses = {name: f"127.0.0.1:{number}" for name, number in ports.items()}
+    config = write_configuration(folder, system, addresses)
+    receiver, traffic = Receiver(tellers.show), system.traffic(addresses)
+    processes = Processes(tellers.tell)
     async with AsyncExitStack() as stack:
         listener, _ = bound("127.0.0.1", ports["receiver"])
         await stack.enter_async_context(listening(receiver, stack.enter_context(listener)))
         stack.push_async_callback(processes.stop)
-        for child in _children(folder, config, addresses, ports):
-            await processes.start(child)
-        await _ready(folder, addresses, processes)
+        for service in system.services:
+            await processes.start(_child(service, folder, addresses))
+        await processes.start(_server(folder, config, addresses))
+        await _ready(system, folder, addresses, processes)
         sending = asyncio.create_task(traffic.run())
         stack.callback(sending.cancel)
-        yield Demo(addresses, receiver, traffic, (folder / "data" / "admin.key").read_text().strip())
+        yield Demo(system, addresses, receiver, traffic, (folder / "data" / "admin.key").read_text().strip())
 
 
 async def observe(demo: Demo, seconds: float, tick: Callable[[float], None]) -> Observation:
     """Watch a demo for a while; `tick` is told the seconds that have passed."""
-    observation = Observation()
+    observation = Observation(demo.system)
     loop = asyncio.get_running_loop()
     async with demo.client() as client:
         watching = asyncio.create_task(observation.watch(client))
@@ -104,35 +125,30 @@ async def observe(demo: Demo, seconds: float, tick: Callable[[float], None]) -> 
     return observation
 
 
-def _children(folder: Path, config: Path, addresses: Addresses, ports: dict[str, int]) -> list[Child]:
-    uvicorn_shop = ["-m", "uvicorn", "trackside.demo.shop:app", "--port", str(ports["shop"]), "--log-level", "warning"]
-    return [
-        Child(
-            "shop",
-            uvicorn_shop,
-            folder / "shop.log",
-            # The outage keeps its schedule even when the shop is killed and started again.
-            {"TRACKSIDE_DEMO_STARTED": str(time.time())},
-        ),
-        Child(
-            "worker",
-            ["-m", "trackside.demo.worker", "--port", str(ports["worker"]), "--shop", f"http://{addresses.shop}"],
-            folder / "worker.log",
-        ),
-        Child(
-            "server",
-            [
-                *("-m", "trackside.cli.main", "serve", "--config", str(config)),
-                *("--data-dir", str(folder / "data"), "--listen", addresses.server),
-            ],
-            folder / "server.log",
-        ),
+def _child(service: Service, folder: Path, addresses: Addresses) -> Child:
+    port = addresses[service.name].rpartition(":")[2]
+    values = {**addresses, "port": port, "folder": str(folder)}
+    # An incident keeps its schedule even when its process is killed and started again.
+    environment = {**service.environment, "TRACKSIDE_DEMO_STARTED": str(time.time())}
+    return Child(
+        service.name,
+        [filled(argument, values) for argument in service.arguments],
+        folder / f"{service.name}.log",
+        {name: filled(value, values) for name, value in environment.items()},
+    )
+
+
+def _server(folder: Path, config: Path, addresses: Addresses) -> Child:
+    arguments = [
+        *("-m", "trackside.cli.main", "serve", "--config", str(config)),
+        *("--data-dir", str(folder / "data"), "--listen", addresses["server"]),
     ]
+    return Child("server", arguments, folder / "server.log")
 
 
-async def _ready(folder: Path, addresses: Addresses, processes: Processes) -> None:
-    waiting = {"shop": f"http://{addresses.shop}/health", "worker": f"http://{addresses.worker}/health"}
-    waiting["server"] = f"http://{addresses.server}/-/ready"
+async def _ready(system: System, folder: Path, addresses: Addresses, processes: Processes) -> None:
+    waiting = {service.name: f"http://{addresses[service.name]}{service.health}" for service in system.services}
+    waiting["server"] = f"http://{addresses['server']}/-/ready"
     deadline_s = time.monotonic() + READY_WITHIN_S
     async with httpx.AsyncClient(timeout=2) as client:
         for name, url in waiting.items():
