@@ -1,0 +1,146 @@
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from trackside import Monitor
+from trackside.outbox.backoff import Backoff
+from trackside.outbox.dialects import transaction
+from trackside.outbox.work_queue import Push, WorkQueue
+from trackside.outbox.worker import Worker
+
+
+@pytest.fixture
+def queue(connect):
+    queue = WorkQueue(connect, "outbox", backoff=Backoff(first_s=0, jitter=0))
+    queue.create()
+    return queue
+
+
+def push(queue, connection, *works):
+    with transaction(connection):
+        for work in works:
+            queue.push(connection, work)
+
+
+def statuses(connection):
+    found = [row[0] for row in connection.execute("select status from trackside_work order by id").fetchall()]
+    connection.rollback()
+    return found
+
+
+def until(true, timeout_s=10):
+    end_s = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def test_each_kind_goes_to_its_handler(queue, connection):
+    push(queue, connection, Push("a", 1), Push("b", 2), Push("a", 3))
+    seen = []
+    worker = Worker(queue, {kind: lambda work: seen.append((work.kind, work.payload)) for kind in "ab"})
+
+    assert worker.work_off() == 3
+    assert seen == [("a", 1), ("b", 2), ("a", 3)]
+    assert statuses(connection) == ["succeeded"] * 3
+
+
+def test_a_failure_is_an_attempt_and_the_next_one_may_succeed(queue, connection):
+    push(queue, connection, Push("flaky"))
+    monitor = Monitor("t", shared=False, environ={})
+    outcomes = iter([ValueError("not yet"), None])
+
+    def flaky(work):
+        outcome = next(outcomes)
+        if outcome:
+            raise outcome
+
+    worker = Worker(queue, {"flaky": flaky}, monitor=monitor)
+
+    assert worker.work_off() == 2
+    assert statuses(connection) == ["succeeded"]
+    page = monitor.exposition().decode()
+    assert 'outbox_published_total{queue="outbox"} 1' in page
+    assert 'outbox_publish_errors_total{queue="outbox",reason="retried"} 1' in page
+    assert 'attempts_sum{queue="outbox"} 2' in page
+    assert 'jobs_total{job_name="flaky",queue="outbox",status="succeeded"} 1' in page
+
+
+def test_work_that_nobody_handles_says_what_is_handled(queue, connection):
+    push(queue, connection, Push("unknown", max_attempts=1))
+    Worker(queue, {"known": print}).work_off()
+
+    (error,) = connection.execute("select error from trackside_work").fetchone()
+    assert error == "LookupError: no handler for 'unknown' here; there are: known"
+    connection.rollback()
+    assert statuses(connection) == ["dead"]
+
+
+def test_a_lease_is_renewed_while_the_work_lasts(queue, connect, connection):
+    push(queue, connection, Push("long"))
+    stolen = []
+
+    def long(work):
+        time.sleep(1.2)
+        with closing(connect()) as other:
+            stolen.extend(queue.claim(other, "thief"))
+
+    Worker(queue, {"long": long}, lease_s=0.6).work_off(limit=1)
+
+    assert stolen == []
+    assert statuses(connection) == ["succeeded"]
+
+
+def test_it_works_in_the_background_until_it_is_stopped(queue, connection):
+    seen = []
+    worker = Worker(queue, {"a": lambda work: seen.append(work.payload)}, every_s=0.05)
+    worker.start()
+    try:
+        push(queue, connection, Push("a", 1))
+        until(lambda: seen == [1])
+        push(queue, connection, Push("a", 2))
+        until(lambda: seen == [1, 2])
+    finally:
+        assert worker.stop()
+    push(queue, connection, Push("a", 3))
+    assert statuses(connection) == ["succeeded", "succeeded", "queued"]
+
+
+def test_a_push_wakes_a_worker_that_would_sleep_long(queue, connection, request):
+    if "sqlite" in request.node.name:
+        return  # nobody notifies there: how often it looks is how soon it comes
+    seen = threading.Event()
+    worker = Worker(queue, {"a": lambda work: seen.set()}, every_s=60)
+    worker.start()
+    try:
+        time.sleep(0.5)
+        push(queue, connection, Push("a"))
+        assert seen.wait(10)
+    finally:
+        assert worker.stop()
+
+
+def test_a_database_that_goes_away_and_comes_back_is_found_again(queue, connection, connect, caplog):
+    broken = threading.Event()
+    calls = []
+
+    def sometimes():
+        calls.append(1)
+        if not broken.is_set():
+            raise OSError("connection refused")
+        return connect()
+
+    seen = []
+    flaky = WorkQueue(sometimes, "outbox")
+    push(queue, connection, Push("a", 1))
+    worker = Worker(flaky, {"a": lambda work: seen.append(work.payload)}, every_s=0.05)
+    worker.start()
+    try:
+        until(lambda: len(calls) >= 1)
+        broken.set()
+        until(lambda: seen == [1])
+    finally:
+        assert worker.stop()
+    assert "connection refused" in caplog.text
