@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from trackside.exceptions import ConfigError, TracksideError
 from trackside.model.labels import Labels
+from trackside.server.access.admission import Admission
 from trackside.server.access.keys import Keys
 from trackside.server.access.roles import Role
 from trackside.server.db.database import Database
@@ -81,6 +82,7 @@ class Site:
     def __init__(self, db: Database, data_dir: Path) -> None:
         self.clock, self.backend = HandClock(), ScriptedBackend()
         self.keys = Keys(db, data_dir, self.clock)
+        self.admission = Admission(self.keys, self.clock)
         self.key = self.keys.ensure_admin()
         self.reloads: list[str] = []
         self.reload_error = ""
@@ -140,7 +142,7 @@ class Site:
         }
         # One application for the whole life of the site, since it remembers who guessed keys.
         if not hasattr(self, "_app"):
-            self._app = build_app(Console(**facts), self.keys, self._pages(), self, no_auth=self.no_auth)
+            self._app = build_app(Console(**facts), self.admission, self._pages(), self, no_auth=self.no_auth)
         return self._app
 
     def _pages(self) -> list:

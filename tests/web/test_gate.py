@@ -4,12 +4,15 @@ import asyncio
 from base64 import b64encode
 
 import httpx
+import jwt
 import pytest
 from starlette.responses import PlainTextResponse
 
 from trackside.server.access.admission import Admission
+from trackside.server.access.config import AuthConfig, JwtConfig
 from trackside.server.access.roles import Role
 from trackside.server.access.throttle import FREE_FAILURES, WINDOW_MS
+from trackside.server.access.tokens import Tokens
 from trackside.server.web.gate import Gate
 
 OWN = {"origin": "http://trackside.example:9490"}
@@ -370,3 +373,70 @@ class TestWhatEveryAnswerSays:
 
     def test_a_page_may_say_something_else(self, site):
         assert site.get("/alerts?cache-control=max-age%3D5").headers["cache-control"] == "max-age=5"
+
+
+class TestWhereItComesFrom:
+    @pytest.fixture(autouse=True)
+    def office_only(self, site):
+        site.admission.apply(AuthConfig(allow_from=["192.0.2.0/24"], trusted_proxies=["10.0.0.0/8"]), None)
+
+    @pytest.mark.parametrize(
+        ("client", "forwarded", "status"),
+        [
+            ("192.0.2.7", "", 200),
+            ("203.0.113.9", "", 403),
+            ("203.0.113.9", "192.0.2.7", 403),
+            ("10.0.0.1", "192.0.2.7", 200),
+            ("10.0.0.1", "203.0.113.9", 403),
+            ("10.0.0.1", "192.0.2.7, 203.0.113.9", 403),
+        ],
+    )
+    def test_only_listed_addresses_are_answered(self, site, client, forwarded, status):
+        answer = site.get("/api/v1/query?query=up", client=client, headers={"x-forwarded-for": forwarded})
+        assert answer.status_code == status
+
+    def test_the_refusal_says_which_address_and_which_key_of_the_configuration(self, site):
+        answer = site.get("/", client="203.0.113.9")
+        assert answer.json()["error"] == "203.0.113.9 is not among the addresses that may ask: auth.allow_from"
+
+    def test_the_login_is_closed_to_them_and_health_is_not(self, site):
+        assert site.get("/login", key=None, client="203.0.113.9").status_code == 403
+        assert site.get("/health/ready", key=None, client="203.0.113.9").status_code == 200
+
+
+class TestTokensOfAProvider:
+    SECRET = "s" * 40
+
+    @pytest.fixture(autouse=True)
+    def provider(self, site):
+        config = JwtConfig(secret=self.SECRET, roles={"staff": "viewer"})
+        site.admission.apply(AuthConfig(jwt=config), Tokens(config, None, site.clock))
+
+    def token(self, site, role="staff", lasts_s=600):
+        claims = {"sub": "anna", "exp": site.clock.now_ms() // 1000 + lasts_s, "app_metadata": {"role": role}}
+        return jwt.encode(claims, self.SECRET, "HS256")
+
+    def test_a_token_opens_the_api_and_no_more_than_its_role_allows(self, site):
+        assert site.get("/api/v1/query?query=up", key=self.token(site)).status_code == 200
+        refused = site.post("/-/reload", key=self.token(site))
+        assert refused.status_code == 403
+        assert "'anna' may look" in refused.json()["error"]
+
+    def test_a_token_for_nothing_is_refused(self, site):
+        assert site.get("/api/v1/query?query=up", key=self.token(site, role="guest")).status_code == 401
+
+    def test_who_logs_in_with_one_stays_until_it_ends(self, site):
+        entered = site.post("/login", key=None, data={"key": self.token(site), "next": "/alerts"})
+        assert (entered.status_code, entered.headers["location"]) == (303, "/alerts")
+        cookie = entered.headers["set-cookie"].partition(";")[0]
+
+        page = {"headers": {"cookie": cookie}, "key": None}
+        assert site.get("/api/v1/query?query=up", **page).status_code == 200
+        site.clock.time_ms += 700_000
+        assert site.get("/api/v1/query?query=up", **page).status_code == 401
+
+    def test_a_session_of_a_token_writes_from_our_own_pages_only(self, site):
+        cookie = f"trackside_token={self.token(site)}"
+        refused = site.post("/-/reload", key=None, headers={"cookie": cookie, "origin": "https://evil.example"})
+        assert refused.status_code == 403
+        assert "did not come from a page of this server" in refused.json()["error"]

@@ -14,7 +14,10 @@ from trackside.instruments.process_metrics import process_families
 from trackside.instruments.registry import Registry
 from trackside.model.alerts import Alert, NotificationRecord
 from trackside.model.labels import Labels
+from trackside.server.access.admission import Admission
 from trackside.server.access.keys import Keys
+from trackside.server.access.provider_keys import ProviderKeys
+from trackside.server.access.tokens import Tokens
 from trackside.server.alerting.dispatcher import Dispatcher, Receivers
 from trackside.server.clock import Clock
 from trackside.server.config import ServerConfig, load_config, masked
@@ -80,6 +83,7 @@ class App:
         self._db = _database(settings.data_dir / DATABASE)
         self.keys = Keys(self._db, settings.data_dir, clock)
         self.admin_key = self.keys.ensure_admin()
+        self.admission = Admission(self.keys, clock)
         self.tsdb = Tsdb(self._db, config.root.storage, clock)
 
         # What is asked.
@@ -112,7 +116,7 @@ class App:
             config_text=lambda: masked(self.config.text),
             metadata=self._metadata,
         )
-        self.asgi = build_app(self.console, self.keys, page_routes(self.console), self, no_auth=settings.no_auth)
+        self.asgi = build_app(self.console, self.admission, page_routes(self.console), self, no_auth=settings.no_auth)
 
     async def start(self, *, on_clock: bool = True) -> None:
         """Put the configuration into force. `on_clock` False: ticks run only when a test asks the schedule to."""
@@ -150,6 +154,7 @@ class App:
 
     async def _apply(self, config: ServerConfig) -> None:
         now_ms, root = self._clock.now_ms(), config.root
+        self.admission.apply(root.auth, self._tokens(config))
         templates = NotificationTemplates(config.templates, self._clock.now_ms)
         await self.pools.apply(root.global_, root.scrape_configs, now_ms)
         facts = ExternalFacts(self.settings.external_url, Labels.of(root.global_.external_labels))
@@ -165,6 +170,16 @@ class App:
             self.dispatcher = Dispatcher(
                 root.route, receivers, self._db, self._clock, self.registry, self.settings.external_url
             )
+
+    def _tokens(self, config: ServerConfig) -> Tokens | None:
+        known = config.root.auth.jwt
+        if known is None:
+            return None
+        keys = ProviderKeys(known.keys_url, self._notify_client, self._clock)
+        try:
+            return Tokens(known, keys, self._clock, config.file.parent if config.file else Path())
+        except OSError as error:
+            raise ConfigError(f"{config.file}: auth.jwt.secret_file cannot be read: {error}") from error
 
     def _told(self, alerts: Sequence[Alert], now_ms: int) -> None:
         if self.dispatcher is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from trackside.exceptions import ConfigError
+from trackside.server.access.config import AuthConfig
 from trackside.server.alerting.config import RootRouteConfig, RouteConfig
 from trackside.server.receivers.config import ReceiverConfig
 from trackside.server.rules.config import RuleGroupConfig, load_rule_file
@@ -32,6 +33,7 @@ class RootConfig(Section):
     route: RootRouteConfig | None = None
     receivers: tuple[ReceiverConfig, ...] = ()
     storage: StorageConfig = Field(default_factory=StorageConfig)
+    auth: AuthConfig = Field(default_factory=AuthConfig)
 
 
 @dataclass(frozen=True, slots=True)

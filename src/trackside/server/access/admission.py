@@ -1,12 +1,14 @@
-"""Keys tried at the door: the right ones are let in, and who tries many others has to wait."""
+"""Keys and tokens tried at the door: the right ones are let in, and who tries many others has to wait."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trackside.server.access.config import AuthConfig
 from trackside.server.access.keys import Keys
 from trackside.server.access.roles import Identity
 from trackside.server.access.throttle import Throttle
+from trackside.server.access.tokens import Tokens, looks_like_token
 from trackside.server.clock import Clock
 
 
@@ -20,6 +22,26 @@ class Admission:
     def __init__(self, keys: Keys, clock: Clock) -> None:
         self.keys, self._clock = keys, clock
         self._throttle = Throttle()
+        self.auth = AuthConfig()
+        """The rules in force: a reload exchanges them."""
+        self.tokens: Tokens | None = None
+        """Of an identity provider, where there is one."""
+
+    def apply(self, auth: AuthConfig, tokens: Tokens | None) -> None:
+        self.auth, self.tokens = auth, tokens
+
+    async def enter(self, key: str, client: str) -> Identity | Refusal:
+        """As `admit`, for tokens of the identity provider too."""
+        if self.tokens is None or not looks_like_token(key):
+            return self.admit(key, client)
+        wait_ms = self._throttle.blocked_ms(client, self._clock.now_ms())
+        if wait_ms:
+            return Refusal(-(-wait_ms // 1_000))
+        identity = await self.tokens.identity(key)
+        if identity is None:
+            # A browser sends an outdated token again and again, which is no guessing: it is not counted.
+            return Refusal(0)
+        return identity
 
     def admit(self, key: str, client: str) -> Identity | Refusal:
         """Whose key it is. `client` is the address that tries it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trackside.server.access.addresses import is_within
 from trackside.server.access.admission import Admission, Refusal
 from trackside.server.access.roles import EVERYBODY, Identity, Role
 from trackside.server.web.origin import client_of, names_loopback, same_origin
 
 COOKIE = "trackside_session"
+TOKEN_COOKIE = "trackside_token"
+"""A token of the identity provider, as it is: it says itself when it is over."""
 OPEN_PATHS = frozenset(
     ("/login", "/health", "/health/live", "/health/ready", "/-/healthy", "/-/ready", "/favicon.ico", "/robots.txt")
 )
@@ -47,8 +51,9 @@ class Gate:
         match scope["type"]:
             case "http":
                 request = Request(scope)
-                identity = self._identity(request)
-                refusal = self._refusal(request, identity)
+                refusal = self._from_elsewhere(request)
+                identity = None if refusal is not None else await self._identity(request)
+                refusal = refusal or self._refusal(request, identity)
                 _introduce(scope, identity if isinstance(identity, Identity) else None)
                 answer = refusal if refusal is not None else self._app
                 await answer(scope, receive, _with_headers(scope, send))
@@ -57,16 +62,34 @@ class Gate:
             case _:
                 await self._app(scope, receive, send)
 
-    def _identity(self, request: Request) -> Identity | Refusal | None:
+    def _from_elsewhere(self, request: Request) -> Response | None:
+        allowed = self._admission.auth.allow_from
+        # Orchestrators and uptime probes come from where they like.
+        if not allowed or request.scope["path"] in OPEN_PATHS - {"/login"}:
+            return None
+        client = self.client(request)
+        if is_within(client, allowed):
+            return None
+        return problem(f"{client} is not among the addresses that may ask: auth.allow_from", 403)
+
+    def client(self, request: Request) -> str:
+        return client_of(request, self._admission.auth.trusted_proxies)
+
+    async def _identity(self, request: Request) -> Identity | Refusal | None:
         """None: nobody in particular."""
         if self._no_auth:
             return EVERYBODY
         # A key says more clearly than a cookie who is meant; browsers send that along with everything.
         key = key_in(request.headers)
         if key is not None:
-            return self._admission.admit(key, client_of(request))
+            return await self._admission.enter(key, self.client(request))
         cookie = request.cookies.get(COOKIE)
-        return None if cookie is None else self._admission.keys.session(cookie)
+        found = None if cookie is None else self._admission.keys.session(cookie)
+        token = request.cookies.get(TOKEN_COOKIE)
+        if found is None and token is not None and self._admission.tokens is not None:
+            found = await self._admission.tokens.identity(token)
+            found = None if found is None else replace(found, by_cookie=True)
+        return found
 
     def _refusal(self, request: Request, identity: Identity | Refusal | None) -> Response | None:
         # Not `request.url.path`: it is put together from the Host header too, in which anything may stand.

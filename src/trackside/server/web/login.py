@@ -10,9 +10,10 @@ from starlette.routing import BaseRoute, Route
 
 from trackside.server.access.admission import Admission, Refusal
 from trackside.server.access.sessions import LIFETIME_MS
+from trackside.server.access.tokens import looks_like_token
 from trackside.server.web import render
 from trackside.server.web.forms import form_of
-from trackside.server.web.gate import COOKIE
+from trackside.server.web.gate import COOKIE, TOKEN_COOKIE
 from trackside.server.web.origin import client_of, local_path
 
 
@@ -31,25 +32,29 @@ class LoginPages:
         """The form; with `?key=…`, as in the link that the server prints, the login itself."""
         next_path = local_path(request.query_params.get("next", "/"))
         key = request.query_params.get("key")
-        return render.login_page("", next_path) if key is None else self._enter(request, key, next_path)
+        return render.login_page("", next_path) if key is None else await self._enter(request, key, next_path)
 
     async def submit(self, request: Request) -> Response:
         form = await form_of(request)
-        return self._enter(request, form.get("key", ""), local_path(form.get("next", "/")))
+        return await self._enter(request, form.get("key", ""), local_path(form.get("next", "/")))
 
     async def leave(self, request: Request) -> Response:
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+        for cookie in (COOKIE, TOKEN_COOKIE):
+            response.delete_cookie(cookie, httponly=True, samesite="lax")
         return response
 
-    def _enter(self, request: Request, key: str, next_path: str) -> Response:
-        identity = self.admission.admit(key.strip(), client_of(request))
+    async def _enter(self, request: Request, key: str, next_path: str) -> Response:
+        key = key.strip()
+        identity = await self.admission.enter(key, client_of(request, self.admission.auth.trusted_proxies))
         if isinstance(identity, Refusal):
             return _refused(identity, next_path)
         response = RedirectResponse(next_path, 303)
+        # Whom a provider knows has no key of ours that a session could be tied to: the token is the session.
+        is_token = self.admission.tokens is not None and looks_like_token(key)
         response.set_cookie(
-            COOKIE,
-            self.admission.keys.open_session(identity),
+            TOKEN_COOKIE if is_token else COOKIE,
+            key if is_token else self.admission.keys.open_session(identity),
             max_age=LIFETIME_MS // 1_000,
             httponly=True,
             samesite="lax",

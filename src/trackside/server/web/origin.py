@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
+
+from trackside.server.access.addresses import address_of
+from trackside.server.access.config import Network
 
 MAX_NEXT_CHARS = 2_000
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.I | re.A)
 
 
-def client_of(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"
+def client_of(request: Request, trusted_proxies: Sequence[Network] = ()) -> str:
+    """The address of whoever asks, seen through the proxies that are trusted."""
+    peer = request.client.host if request.client is not None else "unknown"
+    return address_of(peer, request.headers.get("x-forwarded-for", ""), trusted_proxies)
 
 
 def names_loopback(host: str) -> bool:

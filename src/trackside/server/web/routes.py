@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 
 from trackside.exceptions import ConfigError, LimitError, TracksideError
 from trackside.server.access.admission import Admission
-from trackside.server.access.keys import Keys
 from trackside.server.web import render
 from trackside.server.web.api.answers import failure, of_error
 from trackside.server.web.api.queries import QueryApi
@@ -47,9 +46,8 @@ class Controls(Protocol):
 
 
 def build_app(
-    console: Console, keys: Keys, pages: Sequence[BaseRoute], controls: Controls, *, no_auth: bool = False
+    console: Console, admission: Admission, pages: Sequence[BaseRoute], controls: Controls, *, no_auth: bool = False
 ) -> ASGIApp:
-    admission = Admission(keys, console.clock)
     routes = [
         *QueryApi(console).routes(),
         *RulesApi(console).routes(),
