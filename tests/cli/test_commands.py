@@ -33,7 +33,7 @@ def write(tmp_path):
     return file
 
 
-@pytest.mark.parametrize("command", ["check", "demo", "query", "serve"])
+@pytest.mark.parametrize("command", ["check", "demo", "doctor", "query", "serve"])
 def test_every_command_has_help_with_an_example(command):
     result = CliRunner().invoke(cli, [command, "--help"])
 

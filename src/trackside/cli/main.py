@@ -15,6 +15,7 @@ COULD_NOT_RUN = 2
 _COMMANDS = {
     "check": "Read configuration and rule files and say what is wrong with them.",
     "demo": "Start a shop with a worker, traffic and an outage, watched by a server.",
+    "doctor": "Look at a running application or server and say what is wrong with it.",
     "query": "Ask a server for the value of a PromQL expression.",
     "serve": "Run the server: scraping, storage, rules, notifications and pages.",
 }

@@ -1,0 +1,96 @@
+"""`trackside doctor` against real sockets."""
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from click.testing import CliRunner
+
+from trackside.cli.doctor import doctor
+from trackside.exceptions import TracksideError
+
+READY = (200, "application/json", b'{"status": "ready", "db": true}')
+LIVE = (200, "application/json", b'{"status": "ok"}')
+METRICS = (200, "text/plain", b"requests_total 1\n")
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def of(answers):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                status, kind, body = answers.get(self.path, (404, "text/plain", b""))
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield of
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_all_is_well(serve):
+    url = serve({"/health/ready": READY, "/health/live": LIVE, "/metrics": METRICS})
+    result = CliRunner().invoke(doctor, [url])
+
+    assert result.exit_code == 0, result.output
+    assert "✓ ready: db" in result.output
+    assert "/metrics shows 1 series" in result.output
+
+
+def test_a_poller_that_never_ran_is_said_once_with_what_to_do(serve):
+    said = "session-poller has never run: no beat in the 40 s since it was declared"
+    ready = (503, "application/json", json.dumps({"errors": {"session-poller": said}}).encode())
+    beats = b'beat_interval_seconds{beat="session-poller"} 1\nbeat_last_timestamp_seconds{beat="session-poller"} 0\n'
+    url = serve({"/health/ready": ready, "/metrics": (200, "text/plain", beats)})
+
+    result = CliRunner().invoke(doctor, [url])
+
+    assert result.exit_code == 1
+    assert result.output.count("session-poller has never run") == 1
+    assert "started with its background tasks" in result.output
+
+
+def test_machines_get_json(serve):
+    url = serve({"/health/ready": READY, "/metrics": (200, "text/plain", b"no metrics {{{")})
+    result = CliRunner().invoke(doctor, [url, "--json"])
+
+    assert result.exit_code == 1
+    answer = json.loads(result.output)
+    assert answer["healthy"] is False
+    assert "no page of metrics" in answer["findings"][0]["sentence"]
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "wants a key"), (404, "answers 404")])
+def test_metrics_that_cannot_be_read_are_a_warning(serve, status, said):
+    url = serve({"/health/ready": READY, "/metrics": (status, "text/plain", b"")})
+    result = CliRunner().invoke(doctor, [url])
+
+    assert result.exit_code == 0
+    assert said in result.output
+
+
+def test_nobody_answers():
+    result = CliRunner().invoke(doctor, ["http://127.0.0.1:9"])
+    assert isinstance(result.exception, TracksideError)
+    assert "does not answer" in str(result.exception)
+
+
+def test_an_address_is_needed():
+    result = CliRunner().invoke(doctor, ["shop"])
+    assert result.exit_code == 2
+    assert "an address such as" in result.output
