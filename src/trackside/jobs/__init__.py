@@ -1,0 +1,1 @@
+"""Queues and workers of whatever library, read on the wire format, and what is concluded from them."""
