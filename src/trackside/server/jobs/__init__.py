@@ -1,0 +1,1 @@
+"""Job sources on the server: sampled by threads, kept in SQLite, shown as metrics."""

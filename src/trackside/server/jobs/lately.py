@@ -1,0 +1,56 @@
+"""How the kinds of jobs fared lately, from the ledger, as verdicts need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trackside.jobs.ledger.figures import FailureGroup, KindStats
+from trackside.jobs.ledger.runs import Outcome
+from trackside.jobs.verdicts.facts import KindNow
+from trackside.server.jobs.ledger import JobsLedger, Range
+
+WINDOW_MS = 300_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+_LEAST_JOBS = 5
+_LEAST_RUNS = 20
+"""Of which a usual duration can be told."""
+
+
+def kinds_now(ledger: JobsLedger, now_ms: int) -> tuple[KindNow, ...]:
+    """In the last five minutes; in the last hour for those of which that is too little to say anything."""
+    found: dict[tuple[str, str], KindNow] = {}
+    for window_ms in (HOUR_MS, WINDOW_MS):
+        range = Range(now_ms - window_ms, now_ms + 1)
+        groups = ledger.failures(range)
+        for kind in ledger.kinds(range, now_ms):
+            now = _kind_now(kind, window_ms, groups)
+            key = (kind.source, kind.kind)
+            if window_ms == HOUR_MS or now.ended >= _LEAST_JOBS or now.attempts >= _LEAST_JOBS:
+                found[key] = now
+    return tuple(found.values())
+
+
+def usual_run_s(ledger: JobsLedger, now_ms: int) -> dict[tuple[str, str], float]:
+    """What 99 of 100 runs of the last day do not exceed."""
+    return {
+        (kind.source, kind.kind): kind.stats.run_s[0.99]
+        for kind in ledger.kinds(Range(now_ms - DAY_MS, now_ms + 1), now_ms)
+        if 0.99 in kind.stats.run_s and sum(kind.stats.counts.values()) >= _LEAST_RUNS
+    }
+
+
+def _kind_now(kind: KindStats, window_ms: int, groups: Sequence[FailureGroup]) -> KindNow:
+    counts = kind.stats.counts
+    failed = counts.get(Outcome.FAILED, 0) + counts.get(Outcome.LOST, 0)
+    succeeded, retried = counts.get(Outcome.SUCCEEDED, 0), counts.get(Outcome.RETRIED, 0)
+    return KindNow(
+        kind.source,
+        kind.kind,
+        succeeded + failed,
+        failed,
+        succeeded + failed + retried,
+        failed + retried,
+        window_ms,
+        tuple(group for group in groups if (group.source, group.kind) == (kind.source, kind.kind)),
+    )
