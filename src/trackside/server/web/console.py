@@ -10,6 +10,11 @@ from trackside.model.rules import RuleGroupStatus
 from trackside.model.targets import TargetStatus
 from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
+from trackside.server.jobs.watch import JobsWatch
+
+
+def _no_jobs() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +34,7 @@ class Console:
     """Where people reach this server, without a trailing slash."""
     config_text: Callable[[], str]
     """The configuration in force, secrets replaced by `<secret>`."""
+    jobs: Callable[[], JobsWatch | None] = _no_jobs
+    """What watches the job queues; None where the configuration has none. To be asked on a thread: it reads SQLite."""
     metadata: Callable[[], Mapping[str, Iterable[tuple[str, str, str]]]] = dict
     """Metric family to what its targets say of it: (type, help, unit)."""

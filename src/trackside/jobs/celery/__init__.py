@@ -1,0 +1,1 @@
+"""Celery on Redis: its messages, events and results, read off the wire."""

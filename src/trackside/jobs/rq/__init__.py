@@ -1,0 +1,1 @@
+"""RQ 2 and 3, read from their keys in Redis."""

@@ -1,0 +1,82 @@
+"""What is said of a real Celery with a real worker."""
+
+from trackside.jobs.source import Measure
+from trackside.model.jobs import Fidelity, JobQuery, JobState
+
+BUSY = "for at in range(14): app.slow.delay(60)"
+
+
+def test_fourteen_outstanding_are_fourteen_though_the_queue_has_four(application, until):
+    source = application.source()
+    application.start_worker("-E", "-c", "2")
+    application.run(BUSY)
+    sample = until(source, lambda sample: len(sample.running) == 2 and sample.queues[0].prefetched == 8)
+    (queue,) = sample.queues
+
+    assert application.redis.llen("celery") == 4
+    assert (queue.counts[JobState.QUEUED], queue.prefetched, queue.counts[JobState.RUNNING]) == (12, 8, 2)
+    running = {job.id for job in sample.running}
+    assert [(job.kind, job.worker) for job in sample.running] == [("app.slow", "w@here")] * 2
+    assert sample.running[0].started_ms <= sample.at_ms < sample.running[0].lease_until_ms
+    assert [(worker.id, worker.state, len(worker.jobs)) for worker in sample.workers] == [("w@here", "busy", 2)]
+    assert abs(sample.workers[0].skew_s) < 1
+    assert sample.notes == ()
+    assert source.fidelity[Measure.RUNNING] is Fidelity.EXACT
+
+    before = set(application.redis.keys())
+    late = application.source(asks_by=application.asking())
+    sample = until(late, lambda sample: len(sample.running) == 2 and sample.workers[0].queues)
+    assert {job.id for job in sample.running} == running
+    assert sample.workers[0].queues == ("celery",)
+    (queue,) = sample.queues
+    assert (queue.counts[JobState.QUEUED], queue.prefetched, queue.counts[JobState.RUNNING]) == (12, 8, 2)
+    late.close()
+    assert set(application.redis.keys()) == before
+
+
+def test_workers_without_events_of_tasks_still_say_how_many_they_run(application, until):
+    source = application.source()
+    application.start_worker("-c", "2")
+    application.run(BUSY)
+    sample = until(
+        source, lambda sample: sample.queues[0].counts[JobState.RUNNING] == 2 and sample.queues[0].prefetched == 8
+    )
+
+    assert sample.queues[0].counts[JobState.QUEUED] == 12
+    assert [worker.is_inferred for worker in sample.workers] == [False]
+    assert "-E" in sample.notes[0]
+    assert source.fidelity[Measure.RUNNING] is Fidelity.INFERRED
+
+
+def test_what_ends_is_told_once_with_its_attempts(application, until):
+    source = application.source()
+    application.start_worker("-E", "-c", "1")
+    cursor = until(source, lambda sample: sample.workers).cursor
+    application.run(
+        """
+        app.add.apply_async((1, 2), {"password": "hush"}, task_id="add")
+        app.flaky.apply_async(task_id="flaky")
+        app.add.apply_async((1, 2), countdown=600, task_id="later")
+        """
+    )
+    sample = until(
+        source, lambda sample: len(sample.finished) == 2 and JobState.SCHEDULED in sample.queues[0].counts, cursor
+    )
+    added, failed = sample.finished
+
+    assert (added.id, added.kind, added.queue, added.state) == ("add", "app.add", "celery", JobState.SUCCEEDED)
+    assert added.wait_s >= 0
+    assert added.run_s >= 0
+    assert (failed.id, failed.state, failed.error) == ("flaky", JobState.FAILED, "ValueError('not yet')")
+    assert [(one.queue, one.succeeded, one.failed_attempts) for one in sample.ended] == [("celery", 1, 2)]
+    assert sample.queues[0].counts[JobState.SCHEDULED] == 1
+    assert source.sample(sample.cursor).finished == ()
+
+    detail = source.get("add")
+    assert (detail.args, detail.kwargs, detail.result) == ((1, 2), {"password": "[redacted]"}, 3)
+    attempts = source.get("flaky").attempts
+    assert [attempt.outcome for attempt in attempts] == ["retried", "failed"]
+    assert all("Traceback" in attempt.traceback for attempt in attempts)
+    (later,) = source.find(JobQuery(frozenset([JobState.SCHEDULED]))).jobs
+    assert later.id == "later"
+    assert later.due_ms > sample.at_ms + 500_000
