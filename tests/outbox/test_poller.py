@@ -4,10 +4,10 @@ from contextlib import closing
 import pytest
 
 from trackside import Monitor
+from trackside.exceptions import UnhealthyError
 from trackside.outbox.poller import Poller, Rows
 from trackside.outbox.table_figures import TableFigures
 from trackside.outbox.work_queue import Push, WorkQueue
-from trackside.sdk.health import UnhealthyError
 
 ROWS = Rows("sessions", "inbox = 'active'", "inbox = 'pending'", ("title",), since="created_ms", batch=10)
 

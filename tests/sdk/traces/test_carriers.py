@@ -2,10 +2,10 @@ import asyncio
 import signal
 from types import SimpleNamespace
 
-import fakeredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis import Redis
 from rq import Queue, SimpleWorker
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -106,9 +106,9 @@ def signals():
         signal.signal(number, handler)
 
 
-def test_one_trace_from_the_request_through_the_queue_to_the_model(monitor, spans, signals):
+def test_one_trace_from_the_request_through_the_queue_to_the_model(monitor, spans, signals, redis_url):
     seen.clear()
-    queue = monitor.watch(Queue("high", connection=fakeredis.FakeStrictRedis()))
+    queue = monitor.watch(Queue("carriers", connection=Redis.from_url(redis_url)))
 
     def resize(request):
         monitor.bind(request_id="req-abc")
