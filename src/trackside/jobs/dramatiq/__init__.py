@@ -1,0 +1,1 @@
+"""dramatiq on Redis: lists of ids, hashes of messages, and what each process has fetched."""
