@@ -141,7 +141,8 @@ def _chart_questions(red: Red) -> dict[str, Question]:
     if names.requests:
         exprs["rate"] = red.rate(*names.by)
     if names.requests and names.statuses:
-        exprs["errors"] = red.errors(*names.by)
+        # Where nothing fails there is no series of failures: that is a line at zero, and no empty chart.
+        exprs["errors"] = f"{red.errors(*names.by)} or 0 * {red.rate(*names.by)}"
     if names.durations:
         exprs.update({name: red.quantile(q) for name, q in QUANTILES})
     if names.in_flight:
