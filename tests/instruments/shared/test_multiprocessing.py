@@ -86,8 +86,8 @@ def test_processes_of_multiprocessing(tmp_path, how):
         "c_total all": 100 + sum(range(1, 21)),
         **singles,
     }
-    # The pool's last number is the last that was set; its other gauges went with it.
-    assert ended["g_last"] in (19, 20)
+    # One process may do nearly all of it while the other still has one number in hands; the other gauges went with them.
+    assert ended["g_last"] in range(1, 21)
     assert ended["g_sum"] == 0
     assert not [name for name in ended if name.startswith("g_live")]
     assert {name: value for name, value in living.items() if name.startswith("g_")} == {
