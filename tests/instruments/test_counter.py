@@ -22,8 +22,10 @@ def test_a_counter_adds_up():
         pytest.param("1", id="text"),
         pytest.param(None, id="nothing"),
         pytest.param(1j, id="complex"),
-        pytest.param(Decimal("1"), id="a decimal"),
         pytest.param(10**400, id="too big"),
+        pytest.param(Decimal("1e400"), id="too big for a float"),
+        pytest.param(Decimal("NaN"), id="a decimal that is none"),
+        pytest.param(b"1", id="bytes"),
     ],
 )
 def test_an_amount_that_is_none_is_counted_as_an_error_and_changes_nothing(amount):
@@ -33,3 +35,16 @@ def test_an_amount_that_is_none_is_counted_as_an_error_and_changes_nothing(amoun
     counter.inc(amount)
     assert counter.rows() == [((), (1.0,))]
     assert registry.collect()[-1].samples[0].value == 1
+
+
+@pytest.mark.parametrize("amount", [10**400, Decimal("1e400"), "1"])
+def test_the_first_amount_is_checked_as_all_others(amount):
+    counter = Registry().counter("c")
+    counter.inc(amount)
+    assert counter.rows() == [((), (0,))]
+
+
+def test_whole_numbers_stay_whole():
+    counter = Registry().counter("c")
+    counter.inc(2**53 + 1)
+    assert counter.rows() == [((), (2**53 + 1,))]

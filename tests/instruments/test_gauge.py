@@ -1,6 +1,10 @@
+import asyncio
 import os
+from decimal import Decimal
+from fractions import Fraction
 from time import time
 
+import numpy
 import pytest
 
 from trackside.instruments.registry import Registry
@@ -109,3 +113,31 @@ def test_alone_a_live_gauge_is_that_of_this_process():
     gauge.labels("never set")
     gauge.labels("a").set(2)
     assert gauge.rows() == [(("a", str(os.getpid())), (2.0,))]
+
+
+def test_a_decorated_coroutine_is_in_progress_while_it_runs():
+    gauge = Registry().gauge("busy")
+
+    @gauge.track_inprogress()
+    async def work():
+        return gauge.rows()
+
+    assert asyncio.run(work()) == [((), (1.0,))]
+    assert gauge.rows() == [((), (0.0,))]
+
+
+@pytest.mark.parametrize("amount", [Decimal("9.90"), Fraction(1, 4), numpy.float32(0.5), numpy.int64(3), True])
+def test_numbers_of_any_type_can_be_added_to_each_other(amount):
+    registry = Registry()
+    gauge, counter, histogram = registry.gauge("g"), registry.counter("c"), registry.histogram("h", buckets=(100,))
+    for number in (0.5, amount, 0.25, amount):
+        gauge.inc(number)
+        counter.inc(number)
+        histogram.observe(number)
+
+    expected = 0.75 + 2 * float(amount)
+    assert gauge.rows() == counter.rows() == [((), (expected,))]
+    assert histogram.rows() == [((), (expected, 4, 0))]
+    assert {type(number) for instrument in (gauge, counter) for _, raw in instrument.rows() for number in raw} == {
+        float
+    }

@@ -1,4 +1,5 @@
 import math
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -134,3 +135,14 @@ def test_the_same_name_cannot_be_an_ordinary_one():
     registry.native_histogram("n", buckets=(1,))
     with pytest.raises(ValueError, match="taken"):
         registry.histogram("n", buckets=(1,))
+
+
+def test_a_number_of_another_type_is_counted_whole():
+    native_histogram = Registry().native_histogram("n", buckets=(1, 2))
+    for value in (0.5, Decimal("1.5"), True):
+        native_histogram.observe(value)
+    native_histogram.observe("1")
+    native_histogram.observe(10**400)
+    assert native_histogram.rows() == [((), (3.0, 2, 1, 0))]
+    [(_, total, buckets)] = native_histogram.native_rows()
+    assert (total, sum(count for _, count in buckets.positive)) == (3.0, 3)

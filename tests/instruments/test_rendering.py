@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trackside.instruments.measured import Description
 from trackside.instruments.registry import Registry
 from trackside.instruments.rendering import Rendering
 from trackside.model.labels import Labels
@@ -150,3 +151,57 @@ def test_exemplars_stand_behind_their_values():
     assert 'h_bucket{le="2.0"} 2 # abc 1.5' in shown
     assert b"#  abc" not in plain.render()
     assert plain.render() == exposition.render(registry.collect())
+
+
+def test_a_family_that_cannot_be_read_takes_no_other_with_it(monkeypatch):
+    registry, (counter, gauge, _) = made()
+    counter.labels("a", "b").inc()
+    gauge.labels("a").set(1)
+    rendering = Rendering(registry, exposition.render, format_value)
+    monkeypatch.setattr(type(gauge), "rows", lambda self: 1 / 0)
+
+    page = rendering.render().decode()
+
+    assert 'c_total{a="a",le="b"} 1' in page
+    assert "\ng{" not in page
+    assert 'trackside_sdk_errors_total{where="family"} 2' in rendering.render().decode()
+
+
+def test_a_family_that_cannot_be_written_is_left_out_and_logged_once(caplog):
+    registry, (counter, _, _) = made()
+    counter.labels("a", "b").inc()
+    for name, value in (("fine", 1.0), ("odd", "no number"), ("good", 2.0)):
+        family = MetricFamily(name, MetricType.GAUGE, "", [Sample(name, Labels(), value)])
+        registry.add_collector(lambda family=family: [family])
+    rendering = Rendering(registry, exposition.render, format_value)
+    for _ in range(3):
+        page = rendering.render().decode()
+    for line in ("fine 1", "good 2", 'c_total{a="a",le="b"} 1', 'trackside_sdk_errors_total{where="family"} 3'):
+        assert line in page.splitlines()
+    assert "odd" not in page
+    assert [record.getMessage()[:15] for record in caplog.records if record.name == "trackside"] == ["odd is left out"]
+
+
+class Family:
+    """One that another process has: after it began anew perhaps with other buckets."""
+
+    def __init__(self, description, rows):
+        self.description = description
+        self._rows = rows
+
+    def rows(self):
+        return self._rows
+
+
+def test_a_family_of_the_same_name_and_another_shape_takes_the_place_of_the_last():
+    registry = Registry()
+    few = Description("h", MetricType.HISTOGRAM, "Few.", ("x",), "", (1.0,))
+    many = Description("h", MetricType.HISTOGRAM, "Many.", ("x",), "", (1.0, 2.0, 3.0))
+    other = Description("h", MetricType.GAUGE, "A gauge.", ("x",))
+    rendering = Rendering(registry, exposition.render, format_value)
+    shown = [(few, (1, 1, 0)), (many, (1, 1, 0, 0, 0)), (other, (7,)), (few, (2, 1, 1))]
+    for description, raw in shown:
+        family = Family(description, [(("a",), raw)])
+        registry._measured["h"] = family
+        assert rendering.render() == exposition.render(registry.collect())
+        assert f"# HELP h {description.help}\n".encode() in rendering.render()

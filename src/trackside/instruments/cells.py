@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from threading import RLock, local
 from typing import Any
 
+from trackside.instruments.complaints import Complaints
 from trackside.instruments.layout import ADDED, Cell, Layout
 from trackside.instruments.measured import LabelValues, ReportError
 from trackside.model.cheap_typing import Protocol
@@ -59,6 +60,7 @@ class Cells:
     def __init__(self, lock: RLock, report: ReportError) -> None:
         self.lock = lock
         self.report = report
+        self.complaints = Complaints()
         self.sharing: Sharing | None = None
         self.trace: Trace | None = None
         """Asked at each observation while somebody wants exemplars."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from trackside.instruments.cells import Cells
 from trackside.instruments.instrument import Child, Instrument
 from trackside.instruments.layout import Cell, Layout, Shown, columns
-from trackside.instruments.measured import Description
-
-_INFINITE = float("inf")
+from trackside.instruments.measured import LARGEST, Description, plain
 
 
 class CounterChild(Child):
@@ -16,7 +14,9 @@ class CounterChild(Child):
     def inc(self, amount: float = 1.0) -> None:
         """Add a finite number that is not negative; anything else changes nothing and counts as an internal error."""
         try:
-            if 0 <= amount < _INFINITE:
+            if type(amount) is not float and type(amount) is not int:
+                amount = plain(amount)
+            if 0 <= amount <= LARGEST:
                 with self._lock:
                     self.cell[0] += amount
                 if self._cells.trace is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import time
+from types import TracebackType
 from typing import Literal, get_args
 
+from trackside.instruments.around import FunctionT, around
 from trackside.instruments.cells import Cells
 from trackside.instruments.instrument import Child, Instrument
 from trackside.instruments.layout import Cell, Layout, Merge, Shown, columns
-from trackside.instruments.measured import Description, Raw, Row
+from trackside.instruments.measured import Description, Raw, Row, plain
 from trackside.instruments.merging import Together
 
 Mode = Literal["sum", "max", "min", "last", "live"]
@@ -39,6 +40,23 @@ def checked_mode(name: str, mode: str) -> Mode:
     raise ValueError(f"{name}: mode is one of {', '.join(known)}; got {mode!r}")
 
 
+class InProgress:
+    __slots__ = ("_begin", "_end")
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self._begin = begin
+        self._end = end
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def __call__(self, function: FunctionT) -> FunctionT:
+        return around(function, lambda: self)
+
+
 class GaugeChild(Child):
     """Its cell is the value, then whether it was ever set: in some modes, when."""
 
@@ -51,6 +69,8 @@ class GaugeChild(Child):
 
     def inc(self, amount: float = 1.0) -> None:
         try:
+            if type(amount) is not float:
+                amount = float(plain(amount))
             with self._lock:
                 cell = self.cell
                 cell[0] += amount
@@ -60,7 +80,7 @@ class GaugeChild(Child):
 
     def dec(self, amount: float = 1.0) -> None:
         try:
-            self.inc(-amount)
+            self.inc(-plain(amount))
         except Exception:  # noqa: BLE001 - see `inc`
             self._report("value")
 
@@ -82,14 +102,9 @@ class GaugeChild(Child):
         """Ask `function` at each scrape. While it raises, the series is not shown."""
         self._function = function
 
-    @contextmanager
-    def track_inprogress(self) -> Iterator[None]:
-        """One more while the block (or the decorated function) runs."""
-        self.inc()
-        try:
-            yield
-        finally:
-            self.dec()
+    def track_inprogress(self) -> InProgress:
+        """One more while a `with` block or a decorated function (async too) runs."""
+        return InProgress(self.inc, self.dec)
 
     def raw(self) -> Raw | None:
         function = self._function
@@ -135,10 +150,9 @@ class Gauge(Instrument[GaugeChild]):
     def set_function(self, function: Callable[[], float]) -> None:
         self.labels().set_function(function)
 
-    @contextmanager
-    def track_inprogress(self) -> Iterator[None]:
-        with self.labels().track_inprogress():
-            yield
+    def track_inprogress(self) -> InProgress:
+        # Each time of the child that is shown then.
+        return InProgress(self.inc, self.dec)
 
     def publish(self) -> None:
         """Let other processes know what functions say now."""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from functools import wraps
 from itertools import pairwise
 from math import isfinite, isinf
 from time import perf_counter
 from types import TracebackType
-from typing import Any, TypeVar
 
+from trackside.instruments.around import FunctionT, around
 from trackside.instruments.cells import Cells
 from trackside.instruments.instrument import Child, Instrument
 from trackside.instruments.layout import Cell, Layout, Shown, columns
-from trackside.instruments.measured import Description, Raw
+from trackside.instruments.measured import LARGEST, Description, Raw, plain
 
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: from a cached answer to a request somebody gave up on."""
-
-_INFINITE = float("inf")
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 def bucket_bounds(name: str, buckets: Iterable[float]) -> tuple[float, ...]:
@@ -54,7 +50,9 @@ class HistogramChild(Child):
     def observe(self, value: float) -> None:
         """A finite number; anything else changes nothing and counts as an internal error."""
         try:
-            if -_INFINITE < value < _INFINITE:
+            if type(value) is not float and type(value) is not int:
+                value = plain(value)
+            if -LARGEST <= value <= LARGEST:
                 bucket = bisect_left(self._bounds, value) + 1
                 with self._lock:
                     cell = self.cell
@@ -94,20 +92,7 @@ class Timer:
 
     def __call__(self, function: FunctionT) -> FunctionT:
         observe = self._observe
-
-        @wraps(function)
-        def timed(*args: Any, **named: Any) -> Any:
-            with Timer(observe):
-                return function(*args, **named)
-
-        @wraps(function)
-        async def timed_async(*args: Any, **named: Any) -> Any:
-            with Timer(observe):
-                return await function(*args, **named)
-
-        from inspect import iscoroutinefunction  # noqa: PLC0415 - a tenth of our whole import
-
-        return timed_async if iscoroutinefunction(function) else timed  # type: ignore[return-value]
+        return around(function, lambda: Timer(observe))
 
 
 class Histogram(Instrument[HistogramChild]):

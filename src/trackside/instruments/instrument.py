@@ -92,7 +92,7 @@ class Instrument(ABC, Generic[ChildT]):
         try:
             return self._child(self._texts(values, named))
         except Exception:  # noqa: BLE001 - a wrong label must not fail the request that is being counted
-            self._report("labels")
+            self._wrong_labels(values, named)
             return self._new_child(self.layout.blank())
 
     def preset(self, *label_sets: Iterable[object]) -> None:
@@ -109,7 +109,7 @@ class Instrument(ABC, Generic[ChildT]):
                 if child is not None:
                     child.cell = self._cells.detached(child.cell)
         except Exception:  # noqa: BLE001 - see `labels`
-            self._report("labels")
+            self._wrong_labels(values, {})
 
     def clear(self) -> None:
         with self._lock:
@@ -168,6 +168,27 @@ class Instrument(ABC, Generic[ChildT]):
         elif len(values) != len(names):
             raise ValueError
         return tuple(map(_text, values))
+
+    def _wrong_labels(self, values: tuple[object, ...], named: dict[str, object]) -> None:
+        self._report("labels")
+        names = self.label_names
+        if values and named:
+            reason = "both positions and names were given"
+        elif not values and not named:
+            reason = "none was given"
+        elif named and set(named) != set(names):
+            reason = "other names were given"
+        elif values and len(values) != len(names):
+            reason = f"{'more' if len(values) > len(names) else 'fewer'} values were given"
+        else:
+            reason = "a value has no text"
+        # Without the values and the names that were given: they may be anybody's.
+        text = (
+            "%s has the labels (%s), but %s: the call had no effect; further ones of this kind are only counted"
+            " (trackside_sdk_errors_total)"
+        )
+        name = self.description.name
+        self._cells.complaints.once(("labels", name, reason), text, name, ", ".join(names), reason)
 
     def _child(self, texts: LabelValues) -> ChildT:
         with self._lock:

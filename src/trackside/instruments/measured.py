@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from math import isinf
+from sys import float_info
+from typing import Any
 
 from trackside.model.cheap_typing import NamedTuple, Protocol
 from trackside.model.labels import Labels
@@ -28,6 +30,8 @@ class Observed(NamedTuple):
     at_s: float
 
 
+LARGEST = float_info.max
+"""What is finite: a whole number may be beyond it."""
 OVERFLOW = "(overflow)"
 """Every label of the one series that takes what comes after a cap."""
 
@@ -132,3 +136,18 @@ def family_of(measured: Measured) -> MetricFamily:
 def bound_text(bound: float) -> str:
     """As OpenMetrics writes a bound: "0.005", "1.0", "+Inf"."""
     return "+Inf" if isinf(bound) else repr(float(bound))
+
+
+def plain(number: Any) -> float:
+    """As it is counted: whole numbers stay whole, others of any type (Decimal, Fraction, numpy's) become floats, which
+    can be added to each other.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it is no number.
+    """
+    if type(number) is int:
+        return number
+    # Python would read a number from them.
+    if isinstance(number, str | bytes | bytearray):
+        raise TypeError("expected a number")
+    return float(number)

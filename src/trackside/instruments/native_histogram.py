@@ -7,13 +7,12 @@ sum only. Who can carry more, as protobuf and remote write can, reads `native_ro
 from __future__ import annotations
 
 from bisect import bisect_left
-from math import isfinite
 
 from trackside.instruments import native
 from trackside.instruments.cells import Cells
 from trackside.instruments.histogram import Histogram, HistogramChild
 from trackside.instruments.layout import Cell, Layout, Shown, columns
-from trackside.instruments.measured import Description, LabelValues
+from trackside.instruments.measured import LARGEST, Description, LabelValues, plain
 from trackside.model.metrics import NativeBuckets
 
 
@@ -29,7 +28,9 @@ class NativeHistogramChild(HistogramChild):
     def observe(self, value: float) -> None:
         """A finite number; anything else changes nothing and counts as an internal error."""
         try:
-            if isfinite(value):
+            if type(value) is not float and type(value) is not int:
+                value = plain(value)
+            if -LARGEST <= value <= LARGEST:
                 bucket = bisect_left(self._bounds, value) + 1
                 with self._lock:
                     cell = self.cell

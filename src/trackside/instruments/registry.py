@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Literal, TypeVar
 
+from trackside.instruments import forks
 from trackside.instruments.cells import Cells
 from trackside.instruments.counter import Counter
 from trackside.instruments.gauge import Gauge, Mode, checked_mode, mode_of
@@ -81,6 +82,7 @@ class Registry:
             ERRORS, MetricType.COUNTER, "Errors inside the monitoring, by place. The app saw none.", ("where",)
         )
         self._errors = Counter(about, self.cells, max_series)
+        forks.follow(self)
 
     def counter(self, name: str, help: str = "", labels: Sequence[str] = (), unit: str = "") -> Counter:
         """The counter of this name, made at the first call. `_total` is added to the name if it is missing.
@@ -191,6 +193,12 @@ class Registry:
         """An error inside the monitoring that the application must not notice."""
         self._errors.labels(where).inc()
 
+    def leave_out(self, name: str, error: Exception) -> None:
+        """A family that cannot be read: it must not take all the others with it."""
+        self.count_error("family")
+        text = "%s is left out where metrics are read: %r; further failures of this kind are only counted (%s)"
+        self.cells.complaints.once(("family", name), text, name, error, ERRORS, error=error)
+
     def measured(self) -> list[Measured]:
         """Families with values of their own, in order of registration; the errors last, since reading makes some."""
         membership = None if self.cells.is_alone else self.membership
@@ -265,8 +273,13 @@ class Registry:
         return self.cells.alone()
 
     def collect(self) -> list[MetricFamily]:
-        collected = self.collected()
-        return [*collected, *map(family_of, self.measured())]
+        families = self.collected()
+        for one in self.measured():
+            try:
+                families.append(family_of(one))
+            except Exception as error:  # noqa: BLE001 - see `leave_out`
+                self.leave_out(one.description.name, error)
+        return families
 
     def _get(self, about: Description, make: Callable[[], InstrumentT], kind: type[InstrumentT]) -> InstrumentT:
         with self.lock:

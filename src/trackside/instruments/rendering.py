@@ -37,6 +37,9 @@ class Words(Protocol):
 class _Kept(NamedTuple):
     """The sample lines of a family at the last scrape, one entry for each row."""
 
+    about: Description | None
+    """Of one that other processes have, another of the same name may take its place."""
+    head: str
     labels: list[LabelValues]
     raw: list[Raw]
     templates: list[str]
@@ -45,7 +48,7 @@ class _Kept(NamedTuple):
     text: str
 
 
-_NOTHING = _Kept([], [], [], [], "")
+_NOTHING = _Kept(None, "", [], [], [], [], "")
 
 
 class Rendering:
@@ -68,7 +71,6 @@ class Rendering:
         self._format_observed = format_observed
         self._words = words
         self._kept: dict[str, _Kept] = {}
-        self._heads: dict[str, str] = {}
         self._holes: dict[Description, str] = {}
 
     def render(self, only: Callable[[str], bool] | None = None) -> bytes:
@@ -82,23 +84,38 @@ class Rendering:
             others, names = self._words.text(_wanted(collected, measured, only))
             collected = [family for family in collected if family.name not in names]
         shown = [family for family in collected if only is None or only(family.name)]
-        parts = [self._render(shown).decode()] if shown else []
-        before = "".join(parts).encode() + others
-        parts = []
+        before = self._written_anew(shown) + others
+        parts: list[str] = []
         for one in measured:
             if only is None or only(one.description.name):
-                self._family(one, parts)
+                begin = len(parts)
+                try:
+                    self._family(one, parts)
+                except Exception as error:  # noqa: BLE001 - see `leave_out`
+                    del parts[begin:]
+                    self._registry.leave_out(one.description.name, error)
         return before + "".join(parts).encode()
+
+    def _written_anew(self, families: Sequence[MetricFamily]) -> bytes:
+        if not families:
+            return b""
+        try:
+            return self._render(families)
+        except Exception as error:  # noqa: BLE001 - see `leave_out`
+            if len(families) == 1:
+                self._registry.leave_out(families[0].name, error)
+                return b""
+            return b"".join([self._written_anew([family]) for family in families])
 
     def _family(self, measured: Measured, parts: list[str]) -> None:
         about = measured.description
-        head = self._heads.get(about.name)
-        if head is None:
-            empty = MetricFamily(about.name, about.kind, about.help, (), about.unit)
-            head = self._heads[about.name] = self._render([empty]).decode()
-        parts.append(head)
+        kept = self._kept.get(about.name, _NOTHING)
+        if kept.about != about:
+            head = self._render([MetricFamily(about.name, about.kind, about.help, (), about.unit)]).decode()
+            kept = _NOTHING._replace(about=about, head=head)
         # Made anew and replaced at once, so that two scrapes may overlap.
-        kept = self._kept[about.name] = self._brought_up(about, measured.rows(), self._kept.get(about.name, _NOTHING))
+        kept = self._kept[about.name] = self._brought_up(about, measured.rows(), kept)
+        parts.append(kept.head)
         observed = self._observed(measured)
         if not observed:
             parts.append(kept.text)
@@ -131,7 +148,7 @@ class Rendering:
             return kept
         for at in changed:
             texts[at] = templates[at] % self._written(about, raw[at])
-        return _Kept(labels, raw, templates, texts, "".join(texts))
+        return _Kept(about, kept.head, labels, raw, templates, texts, "".join(texts))
 
     def _observed(self, measured: Measured) -> Mapping[LabelValues, Mapping[int, Observed]]:
         read = getattr(measured, "observed", None)

@@ -86,7 +86,7 @@ def test_processes_of_multiprocessing(tmp_path, how):
         "c_total all": 100 + sum(range(1, 21)),
         **singles,
     }
-    # One process may do nearly all of it while the other still has one number in hands; the other gauges went with them.
+    # One process may do nearly all of it while the other has one number in hands. The other gauges went with them.
     assert ended["g_last"] in range(1, 21)
     assert ended["g_sum"] == 0
     assert not [name for name in ended if name.startswith("g_live")]

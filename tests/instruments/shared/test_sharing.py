@@ -436,3 +436,19 @@ def test_a_hundred_threads_lose_no_update(joined):
     found = values(registry)
     assert [found["c_total", str(number)] for number in range(4)] == [50_000] * 4
     assert found["h_count",] == found["g",] == 200_000
+
+
+def test_what_is_new_when_the_file_is_made_anew_is_not_lost(joined):
+    registry, other = joined(), joined()
+    churn, kept = registry.gauge("churn", labels=("x",)), registry.counter("kept", labels=("x",))
+    file = registry.membership._cells.file
+    for number in range(100_000):
+        if file.dropped_bytes > max(262_144, file.used_bytes // 2):
+            break
+        churn.labels(str(number)).set(1)
+        churn.remove(str(number))
+    kept.labels("new").inc()
+    kept.labels("new").inc(100)
+
+    assert registry.membership._cells.file is not file
+    assert values(registry, "kept") == values(other, "kept") == {("kept_total", "new"): 101}

@@ -15,8 +15,11 @@ _MIN_DROPPED_BYTES = 262_144
 
 
 class SharedCells:
-    def __init__(self, file: CellFile, siblings: Siblings, report: ReportError, make_anew: Callable[[], None]) -> None:
-        """`make_anew` moves all cells to a file without those that are not shown any more."""
+    def __init__(
+        self, file: CellFile, siblings: Siblings, report: ReportError, make_anew: Callable[[], SharedCells | None]
+    ) -> None:
+        """`make_anew` moves all cells to a file without those that are not shown any more; what stands for this from
+        then on, or None when that was not possible."""
         self.file = file
         self._siblings = siblings
         self._report = report
@@ -30,7 +33,9 @@ class SharedCells:
         """In memory, seen by this process only, where the file has no room for it."""
         if self.file.dropped_bytes > max(_MIN_DROPPED_BYTES, self.file.used_bytes // 2):
             self.file.dropped_bytes = 0
-            self._make_anew()
+            anew = self._make_anew()
+            if anew is not None:
+                return anew.new(layout, key, values)
         begin = values or (layout.blank() if layout.merge == "native" else ())
         try:
             return self.file.add(layout, key, begin)

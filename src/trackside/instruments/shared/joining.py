@@ -13,8 +13,6 @@ from trackside.instruments.shared import place, processes
 from trackside.instruments.shared.membership import Membership
 from trackside.instruments.shared.publisher import Publisher
 
-_LOCK_TIMEOUT_S = 1.0
-
 
 def share(registry: Registry, service: str, where: str = "") -> Membership:
     """Show the values of all processes that serve `service` together: those that were forked, or started by
@@ -39,7 +37,6 @@ class _Here:
 
     def __init__(self) -> None:
         self._members: weakref.WeakSet[Membership] = weakref.WeakSet()
-        self._held: list[Membership] = []
         self._numbers: dict[str, int] = {}
         self._is_hooked = False
         self._publisher = Publisher(self._publish)
@@ -48,7 +45,7 @@ class _Here:
         self._members.add(membership)
         if not self._is_hooked:
             self._is_hooked = True
-            os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
+            os.register_at_fork(before=self._before, after_in_parent=self._start_again, after_in_child=self._in_child)
             atexit.register(self._at_exit)
 
     def start(self) -> None:
@@ -64,26 +61,14 @@ class _Here:
 
     def _before(self) -> None:
         self._publisher.stop()
-        members = list(self._members)
-        for membership in members:
+        for membership in list(self._members):
             membership.join()
         # Joining starts it.
         self._publisher.stop()
-        # No other thread is in the middle of an update when memory is copied.
-        self._held = [membership for membership in members if membership.lock.acquire(timeout=_LOCK_TIMEOUT_S)]
-
-    def _after(self) -> None:
-        held, self._held = self._held, []
-        for membership in held:
-            membership.lock.release()
-        self._start_again()
 
     def _in_child(self) -> None:
-        held, self._held = self._held, []
         # What a child makes for itself counts from the first again.
         self._numbers.clear()
-        for membership in held:
-            membership.lock.release()
         for membership in list(self._members):
             membership.in_child()
         self._start_again()

@@ -159,11 +159,12 @@ class Membership:
     def _read_own(self) -> Contents | None:
         return None if self._cells is None else self._cells.file.contents()
 
-    def _make_anew(self) -> None:
+    def _make_anew(self) -> SharedCells | None:
         """The same values in a new file of the same name. Called with the registry's lock held."""
         old = self._cells
         if old is None or self._siblings is None:
-            return
+            return None
+        made: SharedCells | None = None
         with self._shielded():
             file = CellFile(old.file.path)
             cells = SharedCells(file, self._siblings, self._registry.count_error, self._make_anew)
@@ -171,6 +172,8 @@ class Membership:
             self._cells = cells
             # Not before the new one has its name: what nobody has locked is taken for a dead process'.
             old.file.close()
+            made = cells
+        return made
 
     def publish(self) -> None:
         """Let the others know what only this process can be asked, and see to it that they find its values."""

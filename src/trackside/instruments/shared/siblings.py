@@ -50,9 +50,11 @@ class Siblings:
 
     def without_own(self, identity: str) -> Theirs:
         """Of a table whose cells are added up those of the others."""
-        others = [one_of_them for one_of_them in self._last if one_of_them.name != self._own_name]
-        having = self._having(others).get(identity)
-        return {} if having is None else _total(Adding(having[0][1].layout), having)
+        # Another scrape that looks at the same moment makes longer what was read here.
+        with self._lock:
+            others = [one_of_them for one_of_them in self._last if one_of_them.name != self._own_name]
+            having = self._having(others).get(identity)
+            return {} if having is None else _total(Adding(having[0][1].layout), having)
 
     def refresh(self) -> None:
         """Look again, and fold what the dead have left."""
