@@ -253,8 +253,10 @@ def test_the_later_of_two_checks_with_one_name_stands():
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
-        pytest.param("postgres://user:pw@db/shop is down", "OSError: postgres://***@db/shop is down", id="address"),
-        pytest.param("host=db password=pw dbname=x", "OSError: host=db password=*** dbname=x", id="DSN"),
+        pytest.param(
+            "postgres://user:pw@db/shop is down", "OSError: postgres://user:[Filtered]@db/shop is down", id="address"
+        ),
+        pytest.param("host=db password=pw dbname=x", "OSError: host=db password=[Filtered] dbname=x", id="DSN"),
         pytest.param("one\ntwo\n\nthree", "OSError: one two three", id="several lines"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from trackside import Monitor
 from trackside.sdk.job_metrics import MAX_NAMES, JobMetrics
+from trackside.sdk.logs.fields import current_fields
 
 
 @pytest.fixture
@@ -153,3 +154,11 @@ def test_off_is_untouched():
     with off.job("a") as job:
         job.failed()
     assert [family.name for family in off.registry.collect()] == ["trackside_sdk_errors_total"]
+
+
+def test_what_one_job_binds_is_not_on_the_lines_of_the_next(monitor):
+    with monitor.job("first"):
+        monitor.bind(user_id="alice")
+        assert current_fields() == {"user_id": "alice"}
+    with monitor.job("second"):
+        assert current_fields() == {}

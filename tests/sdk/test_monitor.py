@@ -1,7 +1,10 @@
 import gc
 import weakref
 
+import httpx
 import pytest
+import redis
+from sqlalchemy import create_engine
 
 import trackside
 from trackside import Monitor
@@ -171,3 +174,27 @@ class TestWatchingTwice:
 def test_a_mistake_in_the_options_is_told_at_once(options):
     with pytest.raises(ValueError, match=r"\w+"):
         Monitor(environ={}, **options)
+
+
+def test_a_text_for_a_list_of_paths_is_refused():
+    with pytest.raises(ValueError, match=r"excluded_paths is a list of paths, such as \('/internal/\*',\)"):
+        Monitor("shop", excluded_paths="/internal/*", environ={})
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(
+            lambda monitor: monitor.integration("slack").__enter__().__exit__(None, None, None), id="integration"
+        ),
+        pytest.param(lambda monitor: monitor.watch(httpx.Client()), id="client"),
+        pytest.param(lambda monitor: monitor.watch(create_engine("sqlite://")), id="engine"),
+        pytest.param(lambda monitor: monitor.watch(redis.Redis()), id="redis"),
+    ],
+)
+def test_a_name_that_the_application_has_taken_costs_it_nothing(use):
+    monitor = Monitor("shop", environ={}, shared=False)
+    for name in ("integration_calls_total", "db_query_errors_total", "redis_command_errors_total"):
+        monitor.counter(name, labels=("mine",))
+    use(monitor)
+    assert b"trackside_sdk_errors_total" in monitor.exposition()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from trackside.model.secret_keys import SecretKeys
 from trackside.sdk.scrub import FILTERED, Scrubber
-from trackside.sdk.secret_keys import SecretKeys
 
 SECRET = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), min_size=8, max_size=40).filter(
     lambda text: sum(character.isalnum() for character in text) > 6 and "\\" not in text

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from trackside.sdk.secret_keys import SecretKeys
+from trackside.model.secret_keys import SecretKeys
 from trackside.sdk.secret_texts import MAX_TEXT, without_secrets
 
 KEYS = SecretKeys()

@@ -255,3 +255,5 @@ class JobReport:
     cpu_s: float | None = None
     peak_memory_bytes: int | None = None
     trace_id: str = ""
+    backend: str = ""
+    """What runs it, as a source calls that: "rq", "celery". Says which source is meant where none has that name."""

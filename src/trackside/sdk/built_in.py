@@ -37,6 +37,7 @@ _OF_ADAPTERS = (
     "job_duration_seconds",
     "job_retries_total",
     "job_wait_seconds",
+    "job_worker_last_seen_timestamp_seconds",
     "jobs_in_progress",
     "jobs_total",
     "mcp_tool_calls_total",

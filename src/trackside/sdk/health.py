@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -26,7 +25,6 @@ Probe = Callable[[], object]
 
 _RESERVED = frozenset({"status", "errors"})
 _ERROR_LENGTH = 200
-_CREDENTIALS = r"(?i)(?<=://)[^/@\s]+(?=@)|(?<=password=)[^\s&;,'\")]+"
 
 
 class Check(NamedTuple):
@@ -261,7 +259,7 @@ def _no_answer(check: Check) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    """Type and text on one line, without passwords: health endpoints are open to the world.
+    """Type and text on one line, without secrets: health endpoints are open to the world.
 
     A sentence that was written to be shown stands alone.
     """
@@ -274,4 +272,7 @@ def _sentence(error: BaseException) -> str:
     shown = text or type(error).__name__
     if text and not isinstance(error, UnhealthyError):
         shown = f"{type(error).__name__}: {text}"
-    return re.sub(_CREDENTIALS, "***", shown)[:_ERROR_LENGTH]
+    from trackside.model.secret_keys import SecretKeys  # noqa: PLC0415 - as above
+    from trackside.sdk.secret_texts import without_secrets  # noqa: PLC0415 - as above
+
+    return without_secrets(shown, SecretKeys())[:_ERROR_LENGTH]

@@ -14,6 +14,7 @@ from trackside.instruments.counter import CounterChild
 from trackside.instruments.histogram import HistogramChild
 from trackside.instruments.measured import OVERFLOW
 from trackside.model.cheap_typing import NamedTuple
+from trackside.sdk.families.maker import Maker
 from trackside.sdk.integration_errors import error_kind
 from trackside.sdk.integration_names import IntegrationNames
 from trackside.sdk.traces.finished import finished
@@ -49,18 +50,18 @@ class Integrations:
     """One for a monitor. The methods that count never raise."""
 
     def __init__(self, context: WatchContext) -> None:
-        registry, prefix = context.registry, context.prefix
+        make = Maker.of(context)
         self.guard = context.guard
         self.names = IntegrationNames()
         by_call = ("integration", "operation")
-        self._calls = registry.counter(
-            f"{prefix}integration_calls_total", "Calls of other services, by how they ended.", (*by_call, "outcome")
+        self._calls = make.counter(
+            "integration_calls_total", "Calls of other services, by how they ended.", (*by_call, "outcome")
         )
-        self._seconds = registry.histogram(
-            f"{prefix}integration_call_duration_seconds", "Time a call took, failed ones too.", by_call, buckets=BUCKETS
+        self._seconds = make.histogram(
+            "integration_call_duration_seconds", "Time a call took, failed ones too.", by_call, buckets=BUCKETS
         )
-        self._errors = registry.counter(
-            f"{prefix}integration_errors_total", "Calls of other services that failed, by reason.", (*by_call, "error")
+        self._errors = make.counter(
+            "integration_errors_total", "Calls of other services that failed, by reason.", (*by_call, "error")
         )
         self._operations = Bounded(MAX_OPERATIONS)
         self._kinds = Bounded(MAX_ERRORS)

@@ -18,7 +18,7 @@ from trackside.sdk.families.nothing import NOTHING
 from trackside.sdk.families.ready_made import ReadyMade
 from trackside.sdk.guard import Guard
 from trackside.sdk.health import Health
-from trackside.sdk.request_options import RequestMetricsOptions
+from trackside.sdk.request_options import RequestMetricsOptions, path_patterns
 from trackside.sdk.settings import Settings
 from trackside.sdk.signals import Signals
 from trackside.sdk.switched_off import NO_INSTRUMENT
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from trackside.sdk.integrations import Call
     from trackside.sdk.jobs import Job
     from trackside.sdk.metrics_page import MetricsPage
+    from trackside.sdk.push.destination import Destination
     from trackside.sdk.push.pusher import Pusher
     from trackside.sdk.request_metrics import RequestMetrics
 
@@ -95,7 +96,7 @@ class Monitor(ReadyMade, Signals):
                 self._share("" if shared is True else shared)
         self._page = self._new_page(guard) if self.enabled else None
         options = requests or RequestMetricsOptions(
-            prefix=self._prefix, buckets=tuple(buckets), excluded_paths=tuple(excluded_paths)
+            prefix=self._prefix, buckets=tuple(buckets), excluded_paths=path_patterns(excluded_paths)
         )
         self.context = self._new_context(guard, options, Paths(metrics_path, health_path, path_prefix))
         """What adapters work with."""
@@ -116,6 +117,8 @@ class Monitor(ReadyMade, Signals):
             self._prefix,
             self.settings.slow_query_s,
             Pushing(self.flush, self._stop_pushing),
+            self.service,
+            self.settings,
         )
 
     def _new_page(self, guard: Guard) -> MetricsPage:
@@ -260,17 +263,24 @@ class Monitor(ReadyMade, Signals):
 
             Integrations.of(self.context).names.add(name, hosts)
 
-    def job(self, name: str, queue: str = "") -> Job:
+    def job(self, name: str, queue: str = "", *, id: str = "", attempt: int | None = None, source: str = "") -> Job:
         """Measure background work: `with monitor.job("resize", queue="high"):`, or as a decorator, asynchronous too.
 
         Both are labels: few values. A block is a failed job when it raises, or says so: `as job`, `job.failed()`.
+        Where TRACKSIDE_URL is set each run is reported to that server, with its traceback, and with what `monitor.ai`
+        and `job.cost(usd=…)` spend in it.
+
+        id: of the job in its queue or table, so that the report joins what the server sees there. Without one, a block
+            within a job of a watched worker is a part of that job, and elsewhere a job that the server knows of us.
+        attempt: which one of that job it is, from 1.
+        source: the server's name for that queue or table; the service where it knows none.
         """
         if not self.enabled:
             return cast("Job", NOTHING)
         from trackside.sdk.job_metrics import JobMetrics  # noqa: PLC0415 - not everybody has jobs
         from trackside.sdk.jobs import Job  # noqa: PLC0415 - as above
 
-        return Job(JobMetrics.of(self.context), name, queue)
+        return Job(JobMetrics.of(self.context), name, queue, (id, attempt, source))
 
     def beat(self, name: str, *, every: float, live: bool = False, critical: bool = True) -> Beat:
         """Declare what must happen every so many seconds, such as a round of a poller; then call what is returned, or
@@ -324,13 +334,21 @@ class Monitor(ReadyMade, Signals):
     def _push_to(self, url: str = "", username: str = "", password: str = "") -> None:
         """Without a URL to where the environment says."""
         # Most applications are scraped, and do not pay for this.
-        from trackside.sdk.push.destination import Destination, destinations  # noqa: PLC0415 - see above
+        from trackside.sdk.push.destination import Destination  # noqa: PLC0415 - see above
         from trackside.sdk.push.pusher import Pusher  # noqa: PLC0415 - see above
 
-        where = [Destination.of("remote_write", url, username, password)] if url else destinations(self.settings)
+        where = [Destination.of("remote_write", url, username, password)] if url else self._destinations()
         self._pusher = self._pusher or Pusher(self.registry, self.context.guard, self.service or "app")
         self._pusher.native_histograms |= self.settings.remote_write_native_histograms
         self._pusher.add(where)
+
+    def _destinations(self) -> list[Destination]:
+        from trackside.sdk.push.destination import destinations  # noqa: PLC0415 - as above
+
+        def refused(error: ValueError) -> None:
+            self.context.guard.failed("read where to push metrics to", error)
+
+        return destinations(self.settings, refused)
 
     def _start_pushing(self) -> None:
         # At the first use and not when the monitor is made: a process that only imports the application pushes nothing.

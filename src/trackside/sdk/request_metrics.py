@@ -13,7 +13,7 @@ from trackside.instruments.measured import OVERFLOW, LabelValues, Observed, Row
 from trackside.instruments.registry import Registry
 from trackside.model.cheap_typing import Protocol
 from trackside.sdk.request_families import BUCKETS, RECEIVED, SENT, SUM, Family, observed_of, tables
-from trackside.sdk.request_options import ALL, UNMATCHED, RequestFamily, RequestMetricsOptions
+from trackside.sdk.request_options import ALL, UNMATCHED, RequestFamily, RequestMetricsOptions, path_patterns
 
 TYPE_CHECKING = False  # type checkers take it for True
 
@@ -62,6 +62,7 @@ class RequestMetrics:
 
     def __init__(self, registry: Registry, options: RequestMetricsOptions | None = None) -> None:
         self.options = options or RequestMetricsOptions()
+        path_patterns(self.options.excluded_paths)
         self.bounds = bucket_bounds("buckets", self.options.buckets)
         self.registry = registry
         self.lock = registry.lock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from trackside.instruments.histogram import DEFAULT_BUCKETS
@@ -212,3 +212,13 @@ _PRESETS: dict[str, dict[str, Any]] = {
     },
     "endpoint": {"path_label": "endpoint", "status_label": "status_code"},
 }
+
+
+def path_patterns(paths: Iterable[str]) -> tuple[str, ...]:
+    """
+    Raises:
+        ValueError: a text, whose characters would be taken for paths.
+    """
+    if isinstance(paths, str):
+        raise ValueError(f"excluded_paths is a list of paths, such as ({paths!r},); got the text {paths!r}")
+    return tuple(paths)

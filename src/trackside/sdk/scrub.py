@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from trackside.sdk.secret_keys import SecretKeys
+from trackside.model.secret_keys import SecretKeys
 from trackside.sdk.secret_texts import FILTERED, MAX_TEXT, without_secrets
 
 __all__ = ["FILTERED", "Scrubber"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_plus
 
-from trackside.sdk.secret_keys import SecretKeys
+from trackside.model.secret_keys import SecretKeys
 
 FILTERED = "[Filtered]"
 MAX_TEXT = 65_536

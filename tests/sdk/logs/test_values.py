@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trackside.model.secret_keys import SecretKeys
 from trackside.sdk.logs.values import MAX_PARTS, MAX_TEXT, json_of
-from trackside.sdk.secret_keys import SecretKeys
 
 JSON = st.recursive(
     st.none()

@@ -37,7 +37,7 @@ def test_the_environment_names_destinations():
             "TRACKSIDE_KEY": "key",
         }
     )
-    found = destinations(settings)
+    found = destinations(settings, pytest.fail)
     assert [(one.name, one.url) for one in found] == [
         ("remote_write", "https://grafana/api/prom/push"),
         ("trackside", "http://monitor:9490/api/v1/write"),
@@ -47,4 +47,25 @@ def test_the_environment_names_destinations():
 
 
 def test_nowhere_is_no_destination():
-    assert destinations(Settings.from_environment({})) == []
+    assert destinations(Settings.from_environment({}), pytest.fail) == []
+
+
+def test_a_bad_address_does_not_take_the_other_with_it():
+    environ = {"PROMETHEUS_REMOTE_WRITE_URL": "prom:9090/api/v1/write", "TRACKSIDE_URL": "http://monitor:9490"}
+    refused = []
+    assert [one.name for one in destinations(Settings.from_environment(environ), refused.append)] == ["trackside"]
+    assert "got 'prom:9090/api/v1/write'" in str(refused[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("htps://user:hunter2@host/w", "htps://***@host/w"),
+        ("user:hunter2@loki:3100/push", "***@loki:3100/push"),
+        ("prom.example.com/write?token=hunter2", "prom.example.com/write"),
+    ],
+)
+def test_a_bad_address_is_shown_without_its_secrets(url, shown):
+    with pytest.raises(ValueError, match="expected an address") as refusal:
+        Destination.of("x", url)
+    assert str(refusal.value).endswith(f"got {shown!r}")

@@ -1,3 +1,4 @@
+from trackside.instruments.measured import Description
 from trackside.instruments.registry import Registry
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
@@ -94,3 +95,33 @@ def test_native_histograms_are_sent_to_who_expects_them():
     ]
     assert not any(one.samples for one in native)
     assert len(series) - len(native) == len(plain(registry))
+
+
+class Family:
+    def __init__(self, description, rows):
+        self.description = description
+        self._rows = rows
+
+    def rows(self):
+        return self._rows
+
+
+def test_a_family_of_the_same_name_and_another_shape_takes_the_place_of_the_last():
+    registry = Registry()
+    encoded = Encoding(registry, WHO)
+    for bounds, raw in (((1.0,), (1, 1, 0)), ((1.0, 2.0, 3.0), (1, 1, 0, 0, 0)), ((5.0,), (2, 1, 1))):
+        about = Description("h", MetricType.HISTOGRAM, "", ("x",), "", bounds)
+        registry._measured["h"] = Family(about, [(("a",), raw)])
+        assert told(encoded.messages(1)) == plain(registry)
+
+
+def test_what_cannot_be_sent_is_left_out_and_the_rest_is_sent(caplog):
+    registry = Registry()
+    registry.counter("orders_total").inc(2)
+    registry.register(Family(Description("odd", MetricType.GAUGE), [((), (1.0,)), ((), ("no number",))]))
+    registry.add_collector(lambda: [MetricFamily("worse", MetricType.GAUGE, "", [Sample("worse", Labels(), "none")])])
+    encoded = Encoding(registry, WHO)
+    for _ in range(2):
+        names = {one.labels.get("__name__"): one.samples[0].value for one in sent(encoded.messages(1))}
+    assert names == {"orders_total": 2, "trackside_sdk_errors_total": 4}
+    assert len([record for record in caplog.records if record.name == "trackside"]) == 2

@@ -1,4 +1,5 @@
 import socket
+from threading import Thread
 
 import pytest
 
@@ -52,3 +53,19 @@ def test_nobody_there_is_worth_another_try():
 def test_what_cannot_be_sent_at_all_is_not_tried_again():
     outcome = post(Destination("x", "http://127.0.0.1:1", {"Authorization": "a\nb"}), BODY)
     assert (outcome.taken, outcome.again) == (False, False)
+
+
+def test_a_receiver_that_stops_in_the_middle_of_its_reason_is_worth_another_try():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nnot all")
+
+        thread = Thread(target=answer)
+        thread.start()
+        outcome = post(Destination.of("x", f"http://127.0.0.1:{server.getsockname()[1]}/"), BODY)
+        thread.join()
+    assert (outcome.taken, outcome.again) == (False, True)

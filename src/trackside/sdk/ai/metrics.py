@@ -6,6 +6,7 @@ from trackside.instruments.histogram import Histogram
 from trackside.sdk.ai.prices import Prices
 from trackside.sdk.ai.tokens import Tokens
 from trackside.sdk.families.maker import Maker
+from trackside.sdk.job_reports.current import spend
 from trackside.sdk.watch.bounded import Bounded
 from trackside.sdk.watch.context import WatchContext
 
@@ -80,3 +81,4 @@ class AiMetrics:
                 self.unpriced.labels(model).inc(sum(tokens))
             else:
                 self.cost.labels(model).inc(price.of(tokens))
+            spend(None if price is None else price.of(tokens), sum(tokens))

@@ -50,7 +50,7 @@ class Nothing(NoTimer):
 
     hit = miss = expect = received = processed = failed = forget = created = ended = do_nothing
     opened = closed = joined = left = will_be_retried = set = inc = dec = resize = close = do_nothing
-    tokens = usage_of = first_token = answered = end = do_nothing
+    tokens = usage_of = first_token = answered = end = cost = do_nothing
 
 
 NOTHING = Nothing()

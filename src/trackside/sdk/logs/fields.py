@@ -42,7 +42,7 @@ def current_fields() -> Mapping[str, object]:
 
 
 def open_scope(fields: dict[str, object], began_s: float = 0.0) -> Token[Scope | None]:
-    """A scope around what follows; `CURRENT.reset(token)` ends it."""
+    """A scope around what follows; `close_scope` ends it."""
     return CURRENT.set(Scope(fields, CURRENT.get(), began_s))
 
 
@@ -72,7 +72,7 @@ class Bound:
             else:
                 self._scope.fields[name] = value
         if self._made is not None:
-            _close(self._made)
+            close_scope(self._made)
         self._token = open_scope(self._fields)
         return self
 
@@ -83,10 +83,11 @@ class Bound:
             remember_scope(error)
         if self._token is not None:
             token, self._token = self._token, None
-            _close(token)
+            close_scope(token)
 
 
-def _close(token: Token[Scope | None]) -> None:
+def close_scope(token: Token[Scope | None]) -> None:
+    """End what `open_scope` began."""
     try:
         CURRENT.reset(token)
     except ValueError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from trackside.sdk.about import About
+from trackside.sdk.families.maker import Maker
 from trackside.sdk.flushing import Flushing
 from trackside.sdk.logs.handler import JsonHandler
 from trackside.sdk.logs.lines import FIELD_NAMES, Lines
@@ -96,7 +97,7 @@ class MonitorLogs:
             Flushing.of(self._context).add(self._push.flush)
 
     def _counter(self) -> Callable[[str, int], None]:
-        counter = self._context.registry.counter(
+        counter = Maker(self._context.registry, self._context.guard).counter(
             "trackside_logs_push_total",
             "Requests that pushed log lines (sent, refused for good, failed and tried again), and lines dropped.",
             ("outcome",),

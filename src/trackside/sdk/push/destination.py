@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,7 +29,9 @@ class Destination:
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{name}: expected an address such as https://host/api/v1/write to push to; got {url!r}")
+            raise ValueError(
+                f"{name}: expected an address such as https://host/api/v1/write to push to; got {_shown(url)!r}"
+            )
         username, password = username or parts.username or "", password or parts.password or ""
         bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         headers = {}
@@ -40,16 +42,24 @@ class Destination:
         return cls(name, bare, headers)
 
 
-def destinations(settings: Settings) -> list[Destination]:
-    """Those that the environment names.
-
-    Raises:
-        ValueError: one of them is no URL.
-    """
-    found = []
+def destinations(settings: Settings, refused: Callable[[ValueError], None]) -> list[Destination]:
+    """Those that the environment names. `refused` is told of one that is no URL; the others are pushed to."""
+    named = []
     if settings.remote_write_url:
         username, password = settings.remote_write_username, settings.remote_write_password
-        found.append(Destination.of("remote_write", settings.remote_write_url, username, password))
+        named.append(("remote_write", settings.remote_write_url, username, password))
     if settings.server_url:
-        found.append(Destination.of("trackside", settings.server_url + SERVER_PATH, password=settings.server_key))
+        named.append(("trackside", settings.server_url + SERVER_PATH, "", settings.server_key))
+    found = []
+    for about in named:
+        try:
+            found.append(Destination.of(*about))
+        except ValueError as error:
+            refused(error)
     return found
+
+
+def _shown(url: str) -> str:
+    """Without what may be secret in it."""
+    before, at, behind = url.partition("?")[0].rpartition("@")
+    return before[: before.find("//") + 2] * ("//" in before) + ("***@" if at else "") + behind

@@ -31,7 +31,7 @@ class Encoding:
         self._registry = registry
         self._native_histograms = native_histograms
         self._labels = tuple(labels.items())
-        self._rows: dict[tuple[str, LabelValues], list[bytes]] = {}
+        self._rows: dict[Description, dict[LabelValues, list[bytes]]] = {}
         self._samples: dict[tuple[str, Labels], bytes] = {}
         self._round = 0
 
@@ -53,30 +53,55 @@ class Encoding:
         known, now = self._rows, {}
         for measured in all_measured:
             about = measured.description
-            for label_values, raw in measured.rows():
-                key = about.name, label_values
-                heads = known.get(key) or self._heads(about, label_values, len(about.values(raw)))
-                now[key] = heads
-                for head, value in zip(heads, about.values(raw), strict=True):
-                    yield encoder.series(head, _DOUBLE(value))
+            series: list[bytes] = []
+            try:
+                now[about] = self._family(measured, known.get(about, {}), encoder, series)
+            except Exception as error:  # noqa: BLE001 - see `leave_out`
+                self._registry.leave_out(about.name, error)
+            else:
+                yield from series
         self._rows = now
+
+    def _family(
+        self, measured: Measured, known: Mapping[LabelValues, list[bytes]], encoder: SampleEncoder, series: list[bytes]
+    ) -> dict[LabelValues, list[bytes]]:
+        about, now = measured.description, {}
+        for label_values, raw in measured.rows():
+            values = about.values(raw)
+            heads = now[label_values] = known.get(label_values) or self._heads(about, label_values, len(values))
+            for head, value in zip(heads, values, strict=True):
+                series.append(encoder.series(head, _DOUBLE(value)))
+        return now
 
     def _of_native(self, all_measured: Iterable[Measured], encoder: SampleEncoder) -> Iterator[bytes]:
         for measured in all_measured:
             native_rows: Callable[[], list[NativeRow]] | None = getattr(measured, "native_rows", None)
             about = measured.description
-            for label_values, total, buckets in native_rows() if native_rows is not None else ():
-                labels = Labels.of(zip(about.label_names, label_values, strict=True))
-                yield encoder.native_histogram(self._head(Sample(about.name, labels, 0.0)), total, buckets)
+            series: list[bytes] = []
+            try:
+                for label_values, total, buckets in native_rows() if native_rows is not None else ():
+                    labels = Labels.of(zip(about.label_names, label_values, strict=True))
+                    head = self._head(Sample(about.name, labels, 0.0))
+                    series.append(encoder.native_histogram(head, total, buckets))
+            except Exception as error:  # noqa: BLE001 - see `leave_out`
+                self._registry.leave_out(about.name, error)
+            else:
+                yield from series
 
     def _of_samples(self, families: Iterable[MetricFamily], encoder: SampleEncoder) -> Iterator[bytes]:
         known, now = self._samples, {}
         for family in families:
-            for sample in family.samples:
-                key = sample.name, sample.labels
-                head = now[key] = known.get(key) or self._head(sample)
-                at = encoder if sample.timestamp_ms is None else SampleEncoder(sample.timestamp_ms)
-                yield at.series(head, _DOUBLE(sample.value))
+            series: list[bytes] = []
+            try:
+                for sample in family.samples:
+                    key = sample.name, sample.labels
+                    head = now[key] = known.get(key) or self._head(sample)
+                    at = encoder if sample.timestamp_ms is None else SampleEncoder(sample.timestamp_ms)
+                    series.append(at.series(head, _DOUBLE(sample.value)))
+            except Exception as error:  # noqa: BLE001 - see `leave_out`
+                self._registry.leave_out(family.name, error)
+            else:
+                yield from series
         self._samples = now
 
     def _heads(self, about: Description, label_values: LabelValues, count: int) -> list[bytes]:

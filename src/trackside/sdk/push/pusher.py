@@ -11,6 +11,7 @@ from functools import partial
 from threading import Condition, Lock, Thread
 
 from trackside.instruments.registry import Registry
+from trackside.sdk.families.maker import Maker
 from trackside.sdk.guard import Guard
 from trackside.sdk.push.destination import Destination
 from trackside.sdk.push.encoding import Encoding
@@ -48,7 +49,7 @@ class Pusher:
         self._guard = guard
         self._job = job
         self._post = post
-        self._requests = registry.counter(
+        self._requests = Maker(registry, guard).counter(
             "trackside_push_requests_total",
             "Requests that pushed metrics: sent, refused for good, failed and tried again, dropped for want of room.",
             ("destination", "outcome"),

@@ -40,13 +40,23 @@ def post(destination: Destination, body: bytes) -> Outcome:
             answer.read(1)
         return Outcome(True)
     except HTTPError as error:
-        with error:
-            return _refused(error.code, error.headers.get("Retry-After", ""), error.read(_REASON_LENGTH))
+        return _refused(error.code, error.headers.get("Retry-After", ""), _reason(error))
     except (OSError, HTTPException) as error:
         return Outcome(False, True, f"{type(error).__name__}: {error}"[:_REASON_LENGTH])
     except ValueError as error:
         # A header or an address that cannot be written, which trying again does not change.
         return Outcome(False, False, f"{type(error).__name__}: {error}"[:_REASON_LENGTH])
+
+
+def _reason(error: Any) -> bytes:
+    """What the receiver says, as far as it comes: one in trouble may stop in the middle."""
+    from http.client import HTTPException  # noqa: PLC0415 - see `post`
+
+    try:
+        with error:
+            return bytes(error.read(_REASON_LENGTH))
+    except (OSError, HTTPException, ValueError):
+        return b""
 
 
 def _refused(status: int, retry_after: str, body: bytes) -> Outcome:

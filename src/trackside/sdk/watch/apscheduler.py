@@ -11,6 +11,11 @@ from typing import Any
 from trackside.sdk.job_metrics import CANCELLED, FAILED, SUCCEEDED, JobMetrics, JobRun
 from trackside.sdk.watch.context import WatchContext
 
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from trackside.sdk.job_reports.attempt import Facts
+
 MAX_KNOWN = 1_000
 """Jobs whose names, and runs whose ends, are remembered."""
 _UNNAMED = "(unnamed)"
@@ -75,6 +80,11 @@ class _Watching:
             self._running.pop(key, None)
             _make_room(self._over)
             self._over[key] = run
+        if run.attempt is not None and event.exception is not None:
+            with self._jobs.guard.shielded("keep the traceback of a job"):
+                run.attempt.raised(event.exception)
+                # Of a process of its own only this text has come.
+                run.attempt.traceback = str(event.traceback or run.attempt.traceback)
         run.end(SUCCEEDED if event.code == self._events.EVENT_JOB_EXECUTED else FAILED)
 
     def missed(self, event: Any) -> None:
@@ -87,6 +97,8 @@ class _Watching:
                 run.end(CANCELLED)
             else:
                 self._jobs.over(*self._known(event.job_id), CANCELLED)
+                if self._jobs.reports is not None:
+                    self._jobs.reports.over(self._facts(event.job_id, run_time), CANCELLED)
 
     def _hear(self, executor: Any) -> None:
         if "submit_job" in vars(executor):
@@ -109,9 +121,19 @@ class _Watching:
             run = self._running.get(key) or self._over.get(key)
         if run is None:
             run = self._jobs.begin(*self._known(job_id), lambda: _late_s(run_time))
+            if self._jobs.reports is not None:
+                # Not entered: its code runs in another thread, or another process.
+                run.attempt = self._jobs.reports.begin(self._facts(job_id, run_time))
             with self._lock:
                 self._running[key] = run
         return run
+
+    def _facts(self, job_id: str, run_time: datetime) -> Facts:
+        from trackside.sdk.job_reports.attempt import Facts  # noqa: PLC0415 - not where nobody is reported to
+
+        name, executor = self._known(job_id)
+        due_ms = round(run_time.timestamp() * 1000)
+        return Facts(f"{job_id}@{due_ms}", name, executor, "apscheduler", attempt=1, due_ms=due_ms)
 
     def _remember(self, job: Any) -> None:
         with self._lock:

@@ -16,6 +16,11 @@ from trackside.sdk.traces.carriers import arq_deserialized, arq_ran, arq_seriali
 from trackside.sdk.watch import redis
 from trackside.sdk.watch.context import WatchContext
 
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from trackside.sdk.job_reports.attempt import Facts
+
 _DEFAULT_TRIES = 5
 # arq's clock for a timeout starts a moment before ours.
 _CLOSE_S = 0.02
@@ -32,8 +37,21 @@ def watch(thing: Any, context: WatchContext) -> object:
         for name, function in list(thing.functions.items()):
             # Anew and not in place: workers may share their functions.
             thing.functions[name] = replace(function, coroutine=_measured(thing, name, function, jobs))
+        _hear(thing, jobs)
         thing.job_deserializer = _continuing(thing.job_deserializer or _own_pickle().loads)
     return thing
+
+
+def _hear(worker: Any, jobs: JobMetrics) -> None:
+    heart_beat = getattr(worker, "heart_beat", None)
+    if heart_beat is None:
+        return
+
+    async def heard() -> None:
+        jobs.worker_lives([getattr(worker, "queue_name", "")])
+        await heart_beat()
+
+    worker.heart_beat = heard
 
 
 class _Carrying:
@@ -74,23 +92,37 @@ def _measured(worker: Any, name: str, function: Any, jobs: JobMetrics) -> Any:
     @wraps(coroutine)
     async def measured(ctx: Any, *arguments: Any, **named: Any) -> Any:
         began_s = monotonic()
-        run = jobs.begin(name, str(getattr(worker, "queue_name", "")), lambda: _waited_s(ctx))
+        queue = str(getattr(worker, "queue_name", ""))
+        run = jobs.begin(name, queue, lambda: _waited_s(ctx), lambda: _facts(ctx, name, queue))
         try:
             with jobs.guard.shielded("send traces along with jobs"):
                 # Of the worker, which makes it when it starts.
                 _carry(ctx["redis"])
             with arq_ran(name):
+                run.note_trace()
                 result = await coroutine(ctx, *arguments, **named)
         except BaseException as error:
             status = FAILED
             with jobs.guard.shielded("learn how a job ended"):
                 status = _outcome(worker, function, ctx, error, monotonic() - began_s)
-            run.end(status)
+            run.end(status, error)
             raise
         run.end(SUCCEEDED)
         return result
 
     return measured
+
+
+def _facts(ctx: Any, name: str, queue: str) -> Facts:
+    from trackside.sdk.job_reports.attempt import Facts  # noqa: PLC0415 - not where nobody is reported to
+
+    attempt, enqueued, due_ms = int(ctx.get("job_try", 1)), ctx.get("enqueue_time"), ctx.get("score")
+    facts = Facts(str(ctx["job_id"]), name, queue, "arq", attempt=attempt)
+    if attempt > 1:
+        # When it was due again is not known.
+        return facts
+    enqueued_ms = round(enqueued.timestamp() * 1000) if enqueued is not None else None
+    return facts._replace(enqueued_ms=enqueued_ms, due_ms=int(due_ms) if due_ms else None)
 
 
 def _outcome(worker: Any, function: Any, ctx: Any, error: BaseException, took_s: float) -> str:

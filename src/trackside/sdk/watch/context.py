@@ -10,6 +10,7 @@ from trackside.instruments.registry import Registry
 from trackside.model.cheap_typing import NamedTuple
 from trackside.sdk.endpoints import Endpoints
 from trackside.sdk.guard import Guard
+from trackside.sdk.settings import Settings
 
 TYPE_CHECKING = False  # type checkers take it for True
 
@@ -63,6 +64,8 @@ class WatchContext(NamedTuple):
     slow_query_s: float = 1.0
     """A query that takes as long is logged; 0 logs none."""
     pushing: Pushing = Pushing()
+    service: str = ""
+    settings: Settings = Settings()
 
 
 def owns_nothing(path: str) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from trackside.instruments.counter import Counter
 from trackside.instruments.gauge import Gauge
 from trackside.instruments.histogram import Histogram, HistogramChild
+from trackside.sdk.families.maker import Maker
 from trackside.sdk.guard import Guard
 from trackside.sdk.traces.finished import finished, traces_are_on
 from trackside.sdk.watch.bounded import Bounded
@@ -60,25 +61,25 @@ class DatabaseMetrics:
     with the second engine would begin all series anew. Engines and pools of the same database are added up."""
 
     def __init__(self, context: WatchContext) -> None:
-        registry, prefix = context.registry, context.prefix
+        make = Maker.of(context)
         self.guard: Guard = context.guard
         self.slow = SlowQueries(context.slow_query_s)
         self.error_types = Bounded(MAX_ERROR_TYPES)
         by_type = ("database", "query_type")
-        self.durations: Histogram = registry.histogram(
-            f"{prefix}db_query_duration_seconds", "Time a query took, failed ones too.", by_type, buckets=BUCKETS
+        self.durations: Histogram = make.histogram(
+            "db_query_duration_seconds", "Time a query took, failed ones too.", by_type, buckets=BUCKETS
         )
-        self.errors: Counter = registry.counter(
-            f"{prefix}db_query_errors_total", "Queries that failed, by class of the error.", (*by_type, "error_type")
+        self.errors: Counter = make.counter(
+            "db_query_errors_total", "Queries that failed, by class of the error.", (*by_type, "error_type")
         )
-        self.waits: Histogram = registry.histogram(
-            f"{prefix}db_connection_wait_seconds",
+        self.waits: Histogram = make.histogram(
+            "db_connection_wait_seconds",
             "Time until a pool gave a connection, opening it included.",
             ("database",),
             buckets=BUCKETS,
         )
         self._gauges: dict[str, Gauge] = {
-            field: registry.gauge(f"{prefix}db_connections_{name}", help, ("database",))
+            field: make.gauge(f"db_connections_{name}", help, ("database",))
             for field, name, help in (
                 ("in_use", "in_use", "Connections that a pool has given out."),
                 ("idle", "idle", "Connections that a pool holds ready."),

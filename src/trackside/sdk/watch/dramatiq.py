@@ -12,6 +12,11 @@ from trackside.sdk.job_metrics import CANCELLED, FAILED, RETRIED, SUCCEEDED, Job
 from trackside.sdk.traces.carriers import KEY, continued, inject
 from trackside.sdk.watch.context import WatchContext
 
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from trackside.sdk.job_reports.attempt import Facts
+
 _NAME = "TracksideMiddleware"
 _ENQUEUED = "enqueued_ms"
 
@@ -39,11 +44,14 @@ class _Hooks:
         carrier[_ENQUEUED] = round(time() * 1000)
 
     def before_process_message(self, broker: Any, message: Any) -> None:
-        run = self._jobs.begin(message.actor_name, message.queue_name, lambda: _waited_s(message))
+        run = self._jobs.begin(
+            message.actor_name, message.queue_name, lambda: _waited_s(message), lambda: _facts(message)
+        )
         trace = continued(message.options.get(KEY), message.actor_name)
         with self._lock:
             self._running[message.message_id] = _Running(run, trace, _retries(message))
         trace.__enter__()
+        run.note_trace()
 
     def after_process_message(
         self, broker: Any, message: Any, *, result: Any = None, exception: BaseException | None = None
@@ -68,7 +76,7 @@ class _Hooks:
         with self._lock:
             running = self._running.pop(message.message_id, None)
         if running is not None:
-            running.run.end(status)
+            running.run.end(status, exception)
             # What the message raised is not to be raised here anew.
             with suppress(BaseException):
                 running.trace.__exit__(type(exception) if exception else None, exception, None)
@@ -92,6 +100,23 @@ def _retries(message: Any) -> int:
     return retries if isinstance(retries, int) else 0
 
 
+def _facts(message: Any) -> Facts:
+    from trackside.sdk.job_reports.attempt import Facts  # noqa: PLC0415 - not where nobody is reported to
+
+    return Facts(
+        message.message_id,
+        message.actor_name,
+        message.queue_name,
+        "dramatiq",
+        attempt=_retries(message) + 1,
+        enqueued_ms=round(_enqueued_ms(message)),
+    )
+
+
 def _waited_s(message: Any) -> float:
+    return time() - _enqueued_ms(message) / 1000
+
+
+def _enqueued_ms(message: Any) -> float:
     carrier = message.options.get(KEY) or {}
-    return float(time() - carrier.get(_ENQUEUED, message.message_timestamp) / 1000)
+    return float(carrier.get(_ENQUEUED, message.message_timestamp))

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from trackside.instruments.histogram import HistogramChild
+from trackside.sdk.families.maker import Maker
 from trackside.sdk.watch.bounded import Bounded
 from trackside.sdk.watch.context import WatchContext
 from trackside.sdk.watch.subclassing import Derive, Subclasses
@@ -39,16 +40,16 @@ def watch(client: Any, context: WatchContext) -> object:
 
 class WatchedRedis:
     def __init__(self, context: WatchContext) -> None:
-        registry, prefix = context.registry, context.prefix
+        make = Maker.of(context)
         self._guard = context.guard
-        self._seconds = registry.histogram(
-            f"{prefix}redis_command_duration_seconds", "Time of a command, failed ones too.", ("command",), "", BUCKETS
+        self._seconds = make.histogram(
+            "redis_command_duration_seconds", "Time of a command, failed ones too.", ("command",), BUCKETS
         )
-        self._errors = registry.counter(
-            f"{prefix}redis_command_errors_total", "Commands that failed, by class.", ("command", "error_type")
+        self._errors = make.counter(
+            "redis_command_errors_total", "Commands that failed, by class.", ("command", "error_type")
         )
         self._gauges = {
-            field: registry.gauge(f"{prefix}redis_connections_{field}", help, ("server",))
+            field: make.gauge(f"redis_connections_{field}", help, ("server",))
             for field, help in (
                 ("in_use", "Connections that a pool has given out."),
                 ("idle", "Connections that a pool holds ready."),

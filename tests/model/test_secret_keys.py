@@ -1,6 +1,6 @@
 import pytest
 
-from trackside.sdk.secret_keys import SecretKeys
+from trackside.model.secret_keys import SecretKeys
 
 SECRET = [
     "password",

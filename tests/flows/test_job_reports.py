@@ -1,0 +1,278 @@
+"""Real RQ workers with our hooks, a real socket to the server, and a sampler that looks at the same Redis meanwhile."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+from redis import Redis
+from starlette.applications import Starlette
+
+from trackside.jobs.ledger.runs import Origin, Outcome
+from trackside.jobs.redis_store import connected
+from trackside.jobs.rq.source import RqSource
+from trackside.server.access.admission import Admission
+from trackside.server.access.keys import Keys
+from trackside.server.access.roles import Role
+from trackside.server.clock import SystemClock
+from trackside.server.db.database import Database
+from trackside.server.jobs.ledger import JobsLedger, Range
+from trackside.server.jobs.sampler import Pace, Ports
+from trackside.server.jobs.watch import JobsWatch
+from trackside.server.web.api.job_reports import JobReportsApi
+from trackside.server.web.console import Console
+from trackside.server.web.gate import Gate
+
+TASKS = """
+import os, signal, threading
+from pathlib import Path
+from trackside import Monitor
+
+monitor = Monitor("pictures", environ={})
+
+def fine(): return 1
+
+def flaky(path):
+    if not Path(path).exists():
+        Path(path).touch()
+        raise ValueError("not yet: password=hunter2xyz")
+
+def killed():
+    with monitor.job("a part of it") as part:
+        part.cost(usd=0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def asks():
+    def ask():
+        with monitor.ai("claude-sonnet-4-5") as call:
+            call.tokens(input=1_000_000, output=1_000)
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    ask()
+
+def batch():
+    for line in range(3):
+        with Monitor("pictures").job("line", id=str(line)):
+            pass
+
+def hungry():
+    held = bytearray(96 * 1024 * 1024)
+    until = os.times().user + 0.2
+    while os.times().user < until:
+        pass
+"""
+FILL = """
+import sys
+import redis, report_tasks
+from rq import Queue, Retry
+connection = redis.Redis.from_url(sys.argv[1])
+high, low = Queue("high", connection=connection), Queue("low", connection=connection)
+for number in range(45):
+    (high, low)[number % 2].enqueue(report_tasks.fine, result_ttl=0 if number % 3 < 2 else 500)
+for number in range(15):
+    high.enqueue(report_tasks.flaky, f"{sys.argv[2]}/{number}", retry=Retry(max=2))
+for number in range(3):
+    low.enqueue(report_tasks.killed)
+"""
+ENQUEUE = """
+import sys, redis
+from rq import Queue
+queue = Queue("high", connection=redis.Redis.from_url(sys.argv[1]))
+for name in sys.argv[2:]:
+    queue.enqueue(f"report_tasks.{name}", result_ttl=0)
+"""
+WORK = """
+import sys
+import redis
+import trackside.rq
+from rq import Queue
+connection = redis.Redis.from_url(sys.argv[1])
+queues = [Queue(name, connection=connection) for name in ("high", "low")]
+worker = getattr(trackside.rq, sys.argv[2])(queues, connection=connection)
+# The channel for commands: leaving it takes a second.
+worker.subscribe = worker.unsubscribe = lambda: None
+worker.work(burst=True, logging_level="CRITICAL")
+"""
+
+
+class Site:
+    """The ledger, a sampler that is told when to look, and the door that hooks knock at."""
+
+    def __init__(self, folder, redis_url):
+        self.db = Database(folder / "trackside.db")
+        self.clock = SystemClock()
+        self.ledger = JobsLedger(self.db)
+        ports = Ports(self.db, self.ledger, self.clock, "test")
+        source = RqSource(connected(redis_url), is_secret=lambda name: False)
+        self.watch = JobsWatch({"pictures on rq": (source, Pace())}, ports)
+        keys = Keys(self.db, folder, self.clock)
+        self.key = keys.create("workers", Role.OPERATOR)
+        self.looking_key = keys.create("pages", Role.VIEWER)
+        console = Console(
+            None, self.clock, tuple, tuple, lambda newest: (), 0, "1", "http://localhost", str, lambda: self.watch
+        )
+        app = Gate(
+            Starlette(routes=JobReportsApi(console).routes()),
+            Admission(keys, self.clock),
+            "http://localhost",
+            no_auth=False,
+        )
+        self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        until = time.monotonic() + 10
+        while not self.server.started:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        self.url = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
+
+    def close(self):
+        self.server.should_exit = True
+        self.thread.join()
+        self.db.close()
+
+    def runs(self, **wanted):
+        return [
+            run
+            for run in self.ledger.recent(limit=200).runs
+            if all(getattr(run, name) == value for name, value in wanted.items())
+        ]
+
+
+@pytest.fixture
+def url(redis_url):
+    own = redis_url.rsplit("/", 1)[0] + "/12"
+    Redis.from_url(own).flushdb()
+    return own
+
+
+@pytest.fixture
+def site(tmp_path, url):
+    made = Site(tmp_path, url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def python(tmp_path, site, library):
+    """`python(code, *arguments)` with the tasks, an RQ of that version, and a server to report to."""
+    (tmp_path / "report_tasks.py").write_text(TASKS)
+
+    def start(code, *arguments, rq="", **environment):
+        path = [str(tmp_path), str(Path(__file__).parents[2] / "src"), *([str(library(rq))] if rq else [])]
+        given = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path),
+            "TRACKSIDE_URL": site.url,
+            "TRACKSIDE_KEY": site.key,
+            **environment,
+        }
+        return subprocess.Popen([sys.executable, "-c", code, *arguments], env=given)
+
+    return start
+
+
+def done(process):
+    assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("rq", [pytest.param("", id="RQ 3"), pytest.param("rq-2.6", id="RQ 2.6")])
+def test_sixty_successes_and_eighteen_failed_attempts_each_counted_once(python, site, url, tmp_path, rq):
+    site.watch.step("pictures on rq")
+    done(python(FILL, url, str(tmp_path), rq=rq))
+    workers = [python(WORK, url, "Worker", rq=rq) for _ in range(2)]
+    while any(worker.poll() is None for worker in workers):
+        site.watch.step("pictures on rq")
+        time.sleep(0.2)
+    for worker in workers:
+        done(worker)
+    for _ in range(3):
+        site.watch.step("pictures on rq")
+
+    stats = site.ledger.stats(1, site.clock.now_ms())
+    assert dict(stats.counts) == {Outcome.SUCCEEDED: 60, Outcome.RETRIED: 15, Outcome.LOST: 3}
+    assert {run.source for run in site.runs()} == {"pictures on rq"}
+    retried = site.runs(outcome=Outcome.RETRIED)
+    assert {run.attempt for run in retried} == {1}
+    for run in retried:
+        assert run.kind == "report_tasks.flaky"
+        assert 'raise ValueError("not yet: password=' in run.traceback
+        assert "hunter2xyz" not in run.traceback
+        assert run.error.startswith("ValueError: not yet: password=")
+    assert {run.attempt for run in site.runs(kind="report_tasks.flaky", outcome=Outcome.SUCCEEDED)} == {2}
+    for run in site.runs(outcome=Outcome.LOST):
+        assert run.kind == "report_tasks.killed"
+        assert "signal 9" in run.error
+        assert run.cost_usd == 0.5
+        assert run.peak_memory_bytes > 1_000_000
+        assert run.origins == Origin.SAMPLE | Origin.HOOK
+
+
+@pytest.fixture
+def work_off(python, url):
+    """Enqueue functions of the tasks, and have them done by a worker of that class."""
+
+    def run(*names, kind="Worker", rq="", **environment):
+        done(python(ENQUEUE, url, *names, rq=rq))
+        done(python(WORK, url, kind, rq=rq, **environment))
+
+    return run
+
+
+@pytest.mark.parametrize("kind", ["Worker", "SimpleWorker", "SpawnWorker"])
+def test_what_a_job_costs_is_known_whichever_worker_runs_it(work_off, site, kind):
+    work_off("asks", kind=kind)
+    (run,) = site.runs()
+    assert (run.kind, run.outcome, run.attempt) == ("report_tasks.asks", Outcome.SUCCEEDED, 1)
+    # A thread of a job belongs to it where the process does.
+    asked = 1 if kind == "SimpleWorker" else 2
+    assert run.tokens == asked * 1_001_000
+    assert run.cost_usd == pytest.approx(asked * 3.015)
+    assert run.worker
+    (about,) = site.ledger.kinds(Range(0, site.clock.now_ms() + 1_000), site.clock.now_ms())
+    assert about.cost_per_success == pytest.approx(asked * 3.015)
+
+
+@pytest.mark.parametrize("rq", [pytest.param("", id="RQ 3"), pytest.param("rq-2.6", id="RQ 2.6")])
+def test_what_a_work_horse_used_is_known_though_it_was_killed(work_off, site, rq):
+    work_off("hungry", "killed", rq=rq)
+    (hungry,) = site.runs(kind="report_tasks.hungry")
+    assert hungry.peak_memory_bytes > 96 * 1024 * 1024
+    assert hungry.cpu_s >= 0.2
+    (killed,) = site.runs(kind="report_tasks.killed")
+    assert (killed.outcome, killed.cost_usd) == (Outcome.LOST, 0.5)
+    assert 0 < killed.cpu_s < hungry.cpu_s
+
+
+def test_jobs_with_an_id_of_their_own_are_sent_before_a_work_horse_is_gone(work_off, site):
+    work_off("batch")
+    assert {(run.source, run.id) for run in site.runs(kind="line")} == {("pictures", str(line)) for line in range(3)}
+    assert len(site.runs(kind="report_tasks.batch")) == 1
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({"TRACKSIDE_URL": ""}, id="no server"),
+        pytest.param({"ENABLE_PROMETHEUS_METRICS": "false"}, id="switched off"),
+        pytest.param({"TRACKSIDE_URL": "http://127.0.0.1:1"}, id="nobody listens"),
+        pytest.param({"TRACKSIDE_KEY": "wrong"}, id="a wrong key"),
+    ],
+)
+def test_a_worker_does_its_work_with_nobody_to_report_to(work_off, site, url, environment):
+    work_off("fine", "asks", **environment)
+    assert site.runs() == []
+    counters = [
+        Redis.from_url(url).hget(key, "successful_job_count") for key in Redis.from_url(url).keys("rq:worker:*")
+    ]
+    assert counters == [b"2"]
+
+
+def test_who_may_only_look_may_not_report(work_off, site):
+    work_off("fine", TRACKSIDE_KEY=site.looking_key)
+    assert site.runs() == []
