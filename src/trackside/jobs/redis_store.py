@@ -54,6 +54,11 @@ class RedisStore:
         """What a client raises when its server is gone."""
         return (self._errors.RedisError, OSError)
 
+    @property
+    def refusals(self) -> tuple[type[Exception], ...]:
+        """What it raises when a server is there, and does not do what it is told."""
+        return (self._errors.ResponseError,)
+
     def close(self) -> None:
         self._client.close()
 

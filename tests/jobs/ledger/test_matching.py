@@ -40,6 +40,48 @@ HOOK = Origin.HOOK
         pytest.param(
             {"origins": HOOK}, {"started_ms": 128_000, "ended_ms": 130_000}, True, id="two clocks, half a minute apart"
         ),
+        pytest.param(
+            {"attempt": None, "origins": HOOK, "outcome": Outcome.RETRIED},
+            {"attempt": None, "started_ms": 100_010, "ended_ms": 100_020, "outcome": Outcome.SUCCEEDED},
+            False,
+            id="a hook of the attempt before, which was tried again at once",
+        ),
+        pytest.param(
+            {"attempt": None, "origins": HOOK, "outcome": Outcome.RETRIED},
+            {"attempt": None, "started_ms": 100_010, "ended_ms": 100_020},
+            False,
+            id="a hook of the attempt before the last",
+        ),
+        pytest.param(
+            {"attempt": None, "started_ms": 100_010, "ended_ms": 100_020, "outcome": Outcome.SUCCEEDED},
+            {"attempt": 1, "origins": HOOK, "outcome": Outcome.RETRIED},
+            False,
+            id="a hook that is late with the attempt before",
+        ),
+        pytest.param(
+            {"attempt": None, "origins": HOOK, "outcome": Outcome.SUCCEEDED},
+            {"attempt": None, "started_ms": 98_005, "ended_ms": 100_020},
+            True,
+            id="a block that went well of a job that was marked as failed",
+        ),
+        pytest.param(
+            {"attempt": None, "origins": HOOK, "outcome": Outcome.LOST},
+            {"attempt": None, "started_ms": 100_010, "ended_ms": 100_020},
+            True,
+            id="of one that was killed its end comes later",
+        ),
+        pytest.param(
+            {"ended_ms": 100_000, "started_ms": 700_000},
+            {"origins": HOOK, "ended_ms": 100_500, "started_ms": 700_003},
+            True,
+            id="two tellers by one clock that is ahead",
+        ),
+        pytest.param(
+            {"attempt": None, "origins": HOOK},
+            {"attempt": 3, "ended_ms": 190_000},
+            True,
+            id="it began at the very same moment",
+        ),
     ],
 )
 def test_the_same_attempt(known, told, is_same):

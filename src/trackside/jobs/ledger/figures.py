@@ -16,6 +16,8 @@ class JobFilter:
     source: str | None = None
     queue: str | None = None
     kind: str | None = None
+    sources: frozenset[str] | None = None
+    """Any of these, and no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from trackside.exceptions import ConfigError
 from trackside.jobs.sql.apalis import apalis
 from trackside.jobs.sql.catalog import Choice
+from trackside.jobs.sql.outbox import TABLE as OUTBOX_TABLE
+from trackside.jobs.sql.outbox import outbox
 from trackside.jobs.sql.plain import plain
 from trackside.jobs.sql.postgres import oban, pgqueuer, river
 from trackside.jobs.sql.procrastinate import procrastinate
@@ -24,6 +26,7 @@ LIBRARIES: Mapping[str, Callable[[str], Choice]] = {
     "pgqueuer": pgqueuer,
     "good_job": good_job,
     "solid_queue": solid_queue,
+    "outbox": lambda prefix: lambda columns_of: outbox(f"{prefix}{OUTBOX_TABLE}"),
     "jobs": lambda prefix: plain(f"{prefix}jobs"),
 }
 """By name: from a schema with its point, or "", to the map."""

@@ -1,0 +1,88 @@
+"""Actions on Celery, and then its own worker."""
+
+import json
+import time
+
+import pytest
+
+from trackside.jobs.acting.celery import CeleryActor
+from trackside.jobs.acting.redis_writer import ACTING_RULES
+from trackside.jobs.actor import Verb
+from trackside.jobs.celery.broker import Settings
+from trackside.jobs.redis_store import connected
+
+
+@pytest.fixture
+def actor(celery):
+    celery.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *ACTING_RULES.split())
+    one = CeleryActor(connected(celery.url.replace("redis://", "redis://acts:secret@")))
+    yield one
+    one.close()
+
+
+def result_of(celery, id):
+    kept = celery.redis.get(f"celery-task-meta-{id}")
+    return None if kept is None else json.loads(kept)["status"]
+
+
+def test_what_waits_is_deleted_and_the_rest_is_run(celery, actor, until):
+    celery.run("""
+        for id in ("one", "two", "three"):
+            app.add.apply_async((1, 2), task_id=id)
+        app.add.apply_async((1, 2), task_id="urgent", priority=6)
+    """)
+
+    outcomes = actor.act(Verb.DELETE, ["two", "urgent", "none"])
+
+    assert (outcomes["two"], outcomes["urgent"]) == ("", "")
+    assert outcomes["none"].startswith("it is not among the newest 100,000 that wait")
+    celery.start_worker("--pool", "solo")
+    until(lambda: result_of(celery, "three"), 40)
+    assert [result_of(celery, id) for id in ("one", "two", "urgent")] == ["SUCCESS", None, None]
+
+
+def test_what_a_worker_has_fetched_is_revoked(celery, actor, until):
+    celery.run('app.add.apply_async((1, 2), task_id="later", countdown=4)')
+    celery.start_worker("--pool", "solo")
+    until(lambda: celery.redis.hlen("unacked"), 40)
+
+    assert actor.act(Verb.CANCEL, ["later"]) == {"later": ""}
+
+    until(lambda: result_of(celery, "later"))
+    assert result_of(celery, "later") == "REVOKED"
+
+
+def test_without_a_worker_nobody_remembers_what_is_revoked(celery, actor):
+    celery.send("one")
+
+    (reason,) = actor.act(Verb.CANCEL, ["one"]).values()
+
+    assert reason.startswith("no worker listens")
+    assert celery.redis.llen("celery") == 1
+
+
+def test_a_message_that_only_mentions_the_id_is_not_deleted(celery, actor):
+    celery.send("other", args=("one",))
+    celery.send("one")
+
+    assert actor.act(Verb.DELETE, ["one"]) == {"one": ""}
+    assert celery.redis.llen("celery") == 1
+    assert b"other" in celery.redis.lindex("celery", 0)
+
+
+def test_among_many_and_in_many_queues(celery, actor):
+    for at in range(2_500):
+        celery.redis.rpush("celery", b"no message" if at % 2 else b"\xff\x00")
+    celery.send("one")
+    celery.redis.rpush("celery", celery.redis.lpop("celery"))
+    celery.send("two", queue="mail")
+    actor = CeleryActor(connected(celery.url), Settings(queues=("celery", "mail")))
+    began = time.monotonic()
+
+    assert actor.act(Verb.DELETE, ["one", "two"]) == {"one": "", "two": ""}
+    assert time.monotonic() - began < 5
+    actor.close()
+
+
+def test_there_are_no_verbs_that_are_not_sound(actor):
+    assert actor.verbs == {Verb.CANCEL, Verb.DELETE}
