@@ -11,7 +11,8 @@ import click
 
 from trackside.cli.main import COULD_NOT_RUN
 from trackside.exceptions import ConfigError
-from trackside.server.config import load_config, read_file
+from trackside.server.config import ServerConfig, load_config, read_file
+from trackside.server.jobs.advice import source_advice
 from trackside.server.rules.config import load_rule_file
 from trackside.server.yamlfile import parse_yaml
 
@@ -24,6 +25,8 @@ class Verdict:
     summary: str
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    """What may be copied: users of the back-ends of jobs that may do just enough."""
 
 
 @click.command()
@@ -33,6 +36,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     """Read configuration and rule files and say what is wrong with them.
 
     A file with `groups:` is a rule file; any other is a configuration, whose rule files are read too.
+    For each source of jobs it prints a user of its back-end that may do just enough, to be copied.
     Exits with 0 when all is well, with 2 when a file cannot be used.
 
     \b
@@ -47,7 +51,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
         elif verdict.errors:
             click.echo("\n".join(verdict.errors))
         else:
-            click.echo("\n".join((f"{verdict.file}: {verdict.summary}", *verdict.notes)))
+            click.echo("\n".join((f"{verdict.file}: {verdict.summary}", *verdict.notes, *verdict.advice)))
     if any(verdict.errors for verdict in verdicts):
         sys.exit(COULD_NOT_RUN)
 
@@ -66,7 +70,17 @@ def _verdict(file: Path) -> Verdict:
         return Verdict(str(file), kind, "", tuple(str(error).splitlines()))
     rules = sum(len(group.rules) for group in config.rule_groups)
     summary = f"{_counted(len(config.root.scrape_configs), 'scrape job')}, {_counted(rules, 'rule')}: good"
-    return Verdict(str(file), kind, summary, notes=config.notes)
+    return Verdict(str(file), kind, summary, notes=config.notes, advice=_advice(config))
+
+
+def _advice(config: ServerConfig) -> tuple[str, ...]:
+    jobs = config.root.jobs
+    if jobs is None or config.file is None:
+        return ()
+    lines: list[str] = []
+    for heading, of_source in source_advice(jobs, config.file.parent):
+        lines += [heading, *(f"  {line}" for line in of_source)]
+    return tuple(lines)
 
 
 def _counted(number: int, noun: str) -> str:

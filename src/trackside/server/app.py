@@ -23,6 +23,7 @@ from trackside.server.clock import Clock
 from trackside.server.config import ServerConfig, load_config, masked
 from trackside.server.db.data_dir import DataDir
 from trackside.server.db.database import Database
+from trackside.server.jobs.current import TICK_MS, CurrentJobs
 from trackside.server.promql.embedded import EmbeddedBackend
 from trackside.server.promql.engine import Engine
 from trackside.server.receivers.config import integrations
@@ -94,6 +95,10 @@ class App:
         self.registry.add_collector(process_families)
         self.registry.add_collector(lambda: storage_families(self.tsdb.stats()))
 
+        # What queues and workers do.
+        self.jobs = CurrentJobs(self._db, clock, self.backend)
+        self.registry.add_collector(self.jobs.families)
+
         # What comes in, what is concluded from it, and what goes out.
         self.schedule = Schedule()
         own = [("trackside", "self", InProcessSource(self.exposition))]
@@ -115,6 +120,8 @@ class App:
             external_url=settings.external_url,
             config_text=lambda: masked(self.config.text),
             metadata=self._metadata,
+            jobs=lambda: self.jobs.watch,
+            job_actions=lambda: self.jobs.actions,
         )
         self.asgi = build_app(self.console, self.admission, page_routes(self.console), self, no_auth=settings.no_auth)
 
@@ -124,7 +131,9 @@ class App:
         self.schedule.every(SEAL_MS, self.tsdb.seal, first_ms=self._clock.now_ms() + SEAL_MS)
         self.schedule.every(RETENTION_MS, self.tsdb.enforce_retention, first_ms=self._clock.now_ms() + RETENTION_MS)
         self.schedule.every(NOTIFY_MS, self._notify)
+        self.schedule.every(TICK_MS, self.jobs.tick)
         if on_clock:
+            self.jobs.start()
             self.schedule.start(self._clock)
 
     async def stop(self) -> None:
@@ -133,6 +142,7 @@ class App:
         await self._stop_telling()
         await self._notify_client.aclose()
         await self.pools.close()
+        await self.jobs.stop()
         self.backend.close()
         self.tsdb.close()
         self._db.close()
@@ -154,6 +164,8 @@ class App:
 
     async def _apply(self, config: ServerConfig) -> None:
         now_ms, root = self._clock.now_ms(), config.root
+        # First, since it may find that something cannot be opened.
+        await self.jobs.apply(root.jobs, config.file.parent if config.file else Path())
         self.admission.apply(root.auth, self._tokens(config))
         templates = NotificationTemplates(config.templates, self._clock.now_ms)
         await self.pools.apply(root.global_, root.scrape_configs, now_ms)

@@ -14,8 +14,11 @@ from pydantic import Field
 from trackside.exceptions import ConfigError
 from trackside.server.access.config import AuthConfig
 from trackside.server.alerting.config import RootRouteConfig, RouteConfig
+from trackside.server.jobs.config import JobsConfig
+from trackside.server.jobs.opening import check_sources
+from trackside.server.jobs.shipped import RULES_FILE, rules_text
 from trackside.server.receivers.config import ReceiverConfig
-from trackside.server.rules.config import RuleGroupConfig, load_rule_file
+from trackside.server.rules.config import RuleGroupConfig, load_rule_file, parse_rule_file
 from trackside.server.schema import Section
 from trackside.server.scrape.config import GlobalConfig, ScrapeConfig, anchored
 from trackside.server.tsdb.config import StorageConfig
@@ -34,6 +37,7 @@ class RootConfig(Section):
     receivers: tuple[ReceiverConfig, ...] = ()
     storage: StorageConfig = Field(default_factory=StorageConfig)
     auth: AuthConfig = Field(default_factory=AuthConfig)
+    jobs: JobsConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,14 @@ def load_config(file: Path | None) -> ServerConfig:
     document = parse_yaml(text, str(file))
     root = section_of(document, RootConfig)
     _check_references(document, root)
+    if root.jobs is not None:
+        check_sources(document, root.jobs, file.parent)
     jobs = tuple(anchored(job, file.parent) for job in root.scrape_configs)
     root = root.model_copy(update={"scrape_configs": jobs})
     rule_files = _files(document, "rule_files", root.rule_files, file)
     groups = tuple(group for path in rule_files for group in load_rule_file(path))
+    if root.jobs is not None and root.jobs.alerts:
+        groups += parse_rule_file(rules_text(), RULES_FILE)
     templates = {str(path): read_file(path) for path in _files(document, "templates", root.templates, file)}
     return ServerConfig(file, text, root, groups, templates, _notes(document))
 
@@ -88,14 +96,15 @@ def _holds(tree: Any, path: tuple[str, ...]) -> bool:
 
 
 _SECRET = re.compile(
-    r"""^(\s*(?:-\s+)?(?:password|credentials|bearer_token|api_url|token|secret|auth_\w+)\s*:\s*)\S.*$""", re.M
+    r"""^(\s*(?:-\s+)?(?:password|credentials|bearer_token|api_url|act_url|token|secret|auth_\w+)\s*:\s*)\S.*$""", re.M
 )
 
 
 def masked(text: str) -> str:
     """The configuration with its secrets taken out, for whoever may look but not know."""
     without_keys = _SECRET.sub(r"\1<secret>", text)
-    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1<secret>@", without_keys)
+    without_passwords = re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1<secret>@", without_keys)
+    return re.sub(r"""([?&]password=)[^&\s"',}]+""", r"\1<secret>", without_passwords)
 
 
 def read_file(file: Path) -> str:

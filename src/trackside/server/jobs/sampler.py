@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 
 from trackside.exceptions import SourceError
 from trackside.jobs.packing import packed, unpacked
 from trackside.jobs.source import JobSource, Measure
 from trackside.jobs.verdicts.facts import SourceView
 from trackside.jobs.verdicts.words import duration
-from trackside.model.jobs import Fidelity, JobsSample
+from trackside.model.jobs import Fidelity, JobDetail, JobQuery, JobsPage, JobsSample
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database
 from trackside.server.jobs import store
@@ -55,7 +56,7 @@ class Seen:
 
 
 class Sampler:
-    """`step` is called by one thread; `seen` by any."""
+    """`step` is called by one thread; everything else by any."""
 
     def __init__(self, name: str, source: JobSource, ports: Ports, pace: Pace | None = None) -> None:
         self.name = name
@@ -64,8 +65,10 @@ class Sampler:
         self._pace = pace or Pace()
         self._cost_s: float | None = None
         self._looks = 0
-        knows = source.fidelity.get(Measure.WORKERS) in (Fidelity.EXACT, Fidelity.SAMPLED)
-        self.seen = Seen(SourceView(name, source.backend, knows_workers=knows), interval_s=self._pace.interval_s)
+        # A source is asked by one thread at a time: by ours for samples, by those of pages for single jobs.
+        self._asking = Lock()
+        view = SourceView(name, source.backend, knows_workers=_knows_workers(source))
+        self.seen = Seen(view, interval_s=self._pace.interval_s)
 
     def step(self, on_seen: Callable[[Seen], None] = lambda seen: None) -> float:
         """Look once, if it is ours to look; how many seconds to wait before the next time."""
@@ -80,6 +83,20 @@ class Sampler:
         on_seen(self.seen)
         return self.seen.interval_s
 
+    def find(self, query: JobQuery, after: str = "", limit: int = 50) -> JobsPage:
+        """Asks the back-end.
+
+        Raises:
+            SourceError: as a source does.
+        """
+        with self._asking:
+            return self.source.find(query, after, limit)
+
+    def get(self, id: str) -> JobDetail | None:
+        """As `find`."""
+        with self._asking:
+            return self.source.get(id)
+
     def close(self) -> None:
         """Let another process have the source at once."""
         self._ports.db.write(partial(store.release, source=self.name, holder=self._ports.holder)).result()
@@ -93,10 +110,12 @@ class Sampler:
 
     def _look(self, now_ms: int) -> Seen:
         clock, ledger, view = self._ports.clock, self._ports.ledger, self.seen.view
-        began_s = clock.monotonic_s()
         try:
             position = ledger.position(self.name)
-            sample = self.source.sample(position.cursor)
+            with self._asking:
+                # Waiting for somebody's search is no cost of a sample.
+                began_s = clock.monotonic_s()
+                sample = self.source.sample(position.cursor)
             ledger.take_sample(self.name, sample, position)
         except SourceError as error:
             return self._failed(view, str(error))
@@ -107,9 +126,10 @@ class Sampler:
         interval_s = self._paced(took_s)
         view = SourceView(
             self.name,
-            view.backend,
+            # Some know only now what they look at.
+            self.source.backend,
             sample,
-            view.knows_workers,
+            _knows_workers(self.source),
             looked_ms=now_ms,
             slowed=_slowed(self.name, self._cost_s or took_s, interval_s, self._pace),
         )
@@ -151,6 +171,10 @@ class Sampler:
                 # By another version of us: wait until it is our turn.
                 _log.warning("the view of the job source %s in the store cannot be read", self.name)
         return Seen(view, False, before.sample_s, self._pace.interval_s)
+
+
+def _knows_workers(source: JobSource) -> bool:
+    return source.fidelity.get(Measure.WORKERS) in (Fidelity.EXACT, Fidelity.SAMPLED)
 
 
 def _packed_view(view: SourceView) -> object:

@@ -53,6 +53,8 @@ class Elsewhere:
     """When each poller was heard last."""
     deploys: Callable[[], Sequence[Deploy]] = tuple
     """Latest first."""
+    expected_beats: Callable[[], Sequence[ExpectedBeat]] = tuple
+    """What applications say of their own pollers."""
 
 
 class JobsWatch:
@@ -122,9 +124,23 @@ class JobsWatch:
         self._compact()
         return found
 
+    def expected_beats(self) -> tuple[ExpectedBeat, ...]:
+        """Declared here, or by an application; what is declared here counts."""
+        own = {beat.name: beat for beat in self.expectations.beats}
+        told = {beat.name: beat for beat in self._elsewhere.expected_beats()}
+        return tuple((told | own).values())
+
     def memory(self) -> Memory:
         with self._lock:
             return self._memory
+
+    def beats(self) -> Mapping[str, int]:
+        """When each poller was heard last, by our clock."""
+        return self._elsewhere.beats()
+
+    def deploys(self) -> Sequence[Deploy]:
+        """Latest first."""
+        return self._elsewhere.deploys()
 
     def _run(self, sampler: Sampler) -> None:
         while not self._stopping.is_set():
@@ -163,7 +179,7 @@ class JobsWatch:
             self._since_ms,
             tuple(seen.view for seen in self.seen()),
             self.expectations.workers,
-            self.expectations.beats,
+            self.expected_beats(),
             self._elsewhere.beats(),
             self._kinds[1],
             self._usual[1],

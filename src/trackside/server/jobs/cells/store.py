@@ -174,6 +174,9 @@ def _where(wanted: JobFilter) -> tuple[str, list[str]]:
         if value is not None:
             parts.append(f"s.{column} = ?")
             values.append(value)
+    if wanted.sources is not None:
+        parts.append(f"s.source IN ({_marks(len(wanted.sources))})")
+        values += sorted(wanted.sources)
     return " AND ".join(parts), values
 
 

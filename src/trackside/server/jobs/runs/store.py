@@ -179,6 +179,9 @@ def _where(wanted: RunFilter) -> tuple[str, list[object]]:
         if value is not None:
             parts.append(f"{column} = ?")
             values.append(value)
+    if wanted.of.sources is not None:
+        parts.append(f"source IN ({', '.join('?' * len(wanted.of.sources))})")
+        values += sorted(wanted.of.sources)
     if wanted.outcomes:
         parts.append(f"outcome IN ({', '.join('?' * len(wanted.outcomes))})")
         values += [outcome.value for outcome in sorted(wanted.outcomes, key=lambda outcome: outcome.value)]
