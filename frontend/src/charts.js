@@ -5,6 +5,7 @@ import { text as timeText } from "./times.js";
 import { goTo } from "./live.js";
 
 const HUES = 8;
+const LOG_FLOOR = 0.001;
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 const alive = new Map(); // figure → { plot, key, hidden: Set of line names, document }
 
@@ -19,18 +20,18 @@ export function drawCharts(root) {
     if (!figure.isConnected || !figure.querySelector("[data-plot]")) destroy(figure);
   }
   for (const figure of root.querySelectorAll("figure.chart")) {
-    const source = figure.querySelector("script.chart-data");
+    const source = figure.querySelector(".chart-data");
     if (source && figure.querySelector("[data-plot]")) draw(figure, JSON.parse(source.textContent));
   }
 }
 
 function draw(figure, chart) {
   const place = figure.querySelector("[data-plot]");
-  const key = JSON.stringify([chart.unit, chart.stretched, chart.lines.map((line) => [line.name, line.hue])]);
+  const key = JSON.stringify([chart.unit, chart.stretched, chart.stacked, chart.log, chart.lines.map((line) => [line.name, line.hue])]);
   const known = alive.get(figure);
   if (known && known.key === key && place.contains(known.plot.root)) {
     known.chart = chart;
-    known.plot.setData(columns(chart), false);
+    known.plot.setData(columns(chart, known.hidden), false);
     known.plot.setScale("x", { min: chart.start, max: chart.start + (chart.points - 1) * chart.step });
     showValues(figure, known.plot, chart);
     applyHidden(figure, known);
@@ -39,7 +40,7 @@ function draw(figure, chart) {
   const hidden = known?.hidden ?? new Set();
   if (known) destroy(figure);
   place.replaceChildren();
-  const plot = new uPlot(options(figure, place, chart), columns(chart), place);
+  const plot = new uPlot(options(figure, place, chart), columns(chart, hidden), place);
   const state = { plot, key, hidden, chart };
   state.observer = new ResizeObserver(() => plot.setSize(size(place)));
   state.observer.observe(place);
@@ -60,9 +61,26 @@ function destroy(figure, keep = false) {
 
 const isZoomed = () => new URL(location.href).searchParams.has("from");
 
-function columns(chart) {
+function columns(chart, hidden) {
   const times = Array.from({ length: chart.points }, (_, i) => chart.start + i * chart.step);
-  return [times, ...chart.lines.map((line) => line.values)];
+  if (chart.stacked) return [times, ...stacked(chart, hidden)];
+  const lift = (value) => (value == null ? null : Math.max(value, LOG_FLOOR));
+  return [times, ...chart.lines.map((line) => (chart.log ? line.values.map(lift) : line.values))];
+}
+
+// Each line stands on those after it; one that is hidden has no height.
+function stacked(chart, hidden) {
+  let below = Array(chart.points).fill(0);
+  const heights = [];
+  for (const line of [...chart.lines].reverse()) {
+    if (line.apart) {
+      heights.unshift(line.values);
+      continue;
+    }
+    if (!hidden.has(line.name)) below = below.map((height, i) => height + (line.values[i] ?? 0));
+    heights.unshift(below);
+  }
+  return heights;
 }
 
 function size(place) {
@@ -87,19 +105,23 @@ function options(figure, place, chart) {
       y: false,
     },
     focus: { alpha: 0.3 },
+    ...(chart.stacked ? { drawOrder: ["series", "axes"] } : {}),
     scales: {
       x: { time: true, range: () => [chartOf(figure, chart).start, lastTime(chartOf(figure, chart))] },
-      y: { range: (_, low, high) => yRange(chartOf(figure, chart), low, high) },
+      y: chart.log
+        ? { distr: 3, range: (_, low, high) => logRange(low, high) }
+        : { range: (_, low, high) => yRange(chartOf(figure, chart), low, high) },
     },
     axes: [
       { ...axis, grid: { show: false }, space: 70, size: 24, gap: 4, values: (plot, splits) => timeTexts(plot, splits) },
       { ...axis, space: 34, size: 56, gap: 6, values: (_, splits) => axisTexts(chart.unit, splits) },
     ],
-    series: [{}, ...chart.lines.map((line) => lineStyle(colour, line))],
+    series: [{}, ...chart.lines.map((line) => lineStyle(colour, line, chart))],
     hooks: {
       setCursor: [(plot) => showValues(figure, plot, chartOf(figure, chart))],
       setSelect: [(plot) => zoom(plot)],
       setSeries: [(plot, i) => focusLegend(figure, i)],
+      drawAxes: [(plot) => drawMoments(plot, chartOf(figure, chart), colour)],
     },
   };
 }
@@ -107,6 +129,50 @@ function options(figure, place, chart) {
 // A refresh replaces the document behind a living plot.
 const chartOf = (figure, first) => alive.get(figure)?.chart ?? first;
 const lastTime = (chart) => chart.start + (chart.points - 1) * chart.step;
+
+// A decade at least, so that a quiet hour does not look like a storm.
+function logRange(low, high) {
+  if (low == null || high == null) return [LOG_FLOOR, 1];
+  const floor = 10 ** Math.floor(Math.log10(Math.max(low, LOG_FLOOR)));
+  return [floor, Math.max(floor * 10, 10 ** Math.ceil(Math.log10(high) - 1e-9))];
+}
+
+// The bucket that is not over yet, hatched, and moments such as deploys as upright lines.
+function drawMoments(plot, chart, colour) {
+  const { ctx } = plot;
+  const { left, top, width, height } = plot.bbox;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.strokeStyle = colour("--muted");
+  if (chart.unfinished != null) {
+    const from = plot.valToPos(chart.unfinished - chart.step, "x", true);
+    ctx.globalAlpha = 0.45;
+    ctx.beginPath();
+    ctx.rect(from, top, left + width - from, height);
+    ctx.clip();
+    ctx.beginPath();
+    for (let x = from - height; x < left + width; x += 6 * devicePixelRatio) {
+      ctx.moveTo(x, top + height);
+      ctx.lineTo(x + height, top);
+    }
+    ctx.stroke();
+  }
+  ctx.restore();
+  ctx.save();
+  ctx.strokeStyle = colour("--muted");
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const [at] of chart.marks ?? []) {
+    const x = plot.valToPos(at, "x", true);
+    if (x < left || x > left + width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, top);
+    ctx.lineTo(x, top + height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
 
 function yRange(chart, low, high) {
   if (low == null || high == null) return [0, 1];
@@ -118,15 +184,27 @@ function yRange(chart, low, high) {
   return [floor < 0 ? floor * 1.06 : floor, top + (top - floor) * 0.06];
 }
 
-function lineStyle(colour, line) {
+function lineStyle(colour, line, chart) {
+  const stroke = colour(`--hue${line.hue % HUES}`);
   return {
     label: line.name,
-    stroke: colour(`--hue${line.hue % HUES}`),
+    stroke,
+    fill: chart.stacked && !line.apart ? tint(stroke, colour("--paper")) : undefined,
     width: 1.6,
     dash: DASHES[Math.floor(line.hue / HUES) % DASHES.length],
     points: { show: (plot, series, from, to) => to - from < 3, size: 5 },
-    spanGaps: false,
+    spanGaps: Boolean(chart.joined),
   };
+}
+
+// Opaque, since each area of a stack lies over those behind it. Both are "#rrggbb", or "#rgb".
+function tint(hue, paper) {
+  const [over, under] = [hue, paper].map((text) => {
+    const digits = text.slice(1);
+    const pairs = digits.length === 3 ? [...digits].map((digit) => digit + digit) : digits.match(/../g);
+    return pairs.map((pair) => parseInt(pair, 16));
+  });
+  return `rgb(${over.map((part, i) => Math.round(part * 0.3 + under[i] * 0.7)).join(" ")})`;
 }
 
 function timeTexts(plot, splits) {
@@ -205,6 +283,7 @@ function onLegend(event) {
 }
 
 function applyHidden(figure, { plot, hidden, chart }) {
+  if (chart.stacked) plot.setData(columns(chart, hidden), true);
   plot.batch(() => {
     chart.lines.forEach((line, i) => {
       const show = !hidden.has(line.name);

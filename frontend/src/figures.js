@@ -47,6 +47,8 @@ export function axisTexts(unit, splits) {
     return splits.map((value) => (value * 100).toFixed(places) + GAP + "%");
   }
   if (unit === "seconds") {
+    // A logarithmic axis leaves some of its marks without a text.
+    if (splits.includes(null)) return splits.map((value) => (value == null ? null : seconds(value)));
     const top = Math.max(...splits.map(Math.abs));
     if (top < 0.9995) return splits.map(seconds).map((text, i) => (splits[i] === 0 ? "0" : text));
     if (top < 99.95) return splits.map((value) => (value === 0 ? "0" : digits(value) + GAP + "s"));

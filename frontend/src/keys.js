@@ -39,7 +39,7 @@ function act(key) {
 }
 
 function focusQuery() {
-  const box = document.getElementById("expr");
+  const box = document.getElementById("expr") ?? document.getElementById("q");
   if (!box) {
     document.querySelector('[data-go="e"]')?.click();
     return;

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import importlib.util
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
 import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -26,6 +34,8 @@ from trackside.server.web.console import Console
 from trackside.server.web.routes import build_app
 
 NOW_MS = 1_764_079_335_000
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 
 
 @dataclass
@@ -188,3 +198,100 @@ def cookie_of(site: Site) -> Callable[[Role], dict[str, str]]:
         return {"cookie": f"trackside_session={site.keys.open_session(identity)}"}
 
     return headers
+
+
+@pytest.fixture(scope="session")
+def bundled() -> None:
+    """The script and the style sheet as the sources have them now; one worker builds, the others wait."""
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    with (ROOT / "frontend/package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not build.bundle(ROOT, build.run) and not AXE.is_file():
+            build.run([shutil.which("npm") or "npm", "ci"], ROOT / "frontend")
+
+
+# Not for the session: while Playwright runs, its event loop counts as the thread's, and no other test could have one.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def serve(bundled: None) -> Iterator[Callable[[Callable], SimpleNamespace]]:
+    """Starts an application: where it is found, and how to stop it before the test is over."""
+    stops: list[Callable[[], None]] = []
+
+    def start(app: Callable) -> SimpleNamespace:
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+
+        def stop() -> None:
+            server.should_exit = server.force_exit = True
+            thread.join(5)
+
+        stops.append(stop)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        return SimpleNamespace(url=f"http://127.0.0.1:{port}", stop=stop)
+
+    yield start
+    for stop in stops:
+        stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: SimpleNamespace) -> Iterator[Callable[..., Page]]:
+    """Opens a page of the test's `server`; whatever the console says there fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def opened(path: str, **options: object) -> Page:
+        context = browser.new_context(**{"timezone_id": "Asia/Kolkata", **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(8_000)
+        page.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.url + path)
+        return page
+
+    opened.complaints = complaints  # type: ignore[attr-defined]
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    return message.type == "error" and not message.location["url"].endswith("/error")
+
+
+@pytest.fixture
+def complaints_of(bundled: None) -> Callable[[Page], list[str]]:
+    """What axe finds on a page that is open, in light and in dark."""
+    rules = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations'] }"
+
+    def found(page: Page) -> list[str]:
+        page.add_script_tag(path=AXE)
+        complaints = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            result = page.evaluate(f"axe.run({rules})")
+            complaints += [
+                f"{scheme}: {violation['id']}: {node['html'][:160]}"
+                for violation in result["violations"]
+                for node in violation["nodes"]
+            ]
+        return complaints
+
+    return found

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import importlib.util
-import shutil
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[3]
 AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
@@ -33,93 +27,20 @@ BUDGET_BYTES = 100_000
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="session")
-def bundled() -> None:
-    """The script and the style sheet as the sources have them now; one worker builds, the others wait."""
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    with (ROOT / "frontend/package.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not build.bundle(ROOT, build.run) and not AXE.is_file():
-            build.run([shutil.which("npm") or "npm", "ci"], ROOT / "frontend")
-
-
-# Not for the session: while Playwright runs, its event loop counts as the thread's, and no other test could have one.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def server(bundled: None, make_console: Callable, make_app: Callable, own_pages: Callable) -> Iterator[SimpleNamespace]:
+def server(serve: Callable, make_console: Callable, make_app: Callable, own_pages: Callable) -> SimpleNamespace:
     console = make_console()
     app = make_app(console)
     own_pages(app)
-    config = uvicorn.Config(app, port=0, log_level="error", lifespan="off")
-    uvicorn_server = uvicorn.Server(config)
-    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
-    thread.start()
-    while not uvicorn_server.started:
-        time.sleep(0.01)
-    port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
-    yield SimpleNamespace(url=f"http://127.0.0.1:{port}", console=console, stop=lambda: _stop(uvicorn_server, thread))
-    _stop(uvicorn_server, thread)
+    return SimpleNamespace(**vars(serve(app)), console=console)
 
 
-def _stop(uvicorn_server: uvicorn.Server, thread: threading.Thread) -> None:
-    uvicorn_server.should_exit = uvicorn_server.force_exit = True
-    thread.join(5)
-
-
-@pytest.fixture
-def open_page(browser: Browser, server: SimpleNamespace) -> Iterator[Callable[..., Page]]:
-    """Opens a page; whatever the console says there fails the test."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def opened(path: str, **options: object) -> Page:
-        context = browser.new_context(**{"timezone_id": "Asia/Kolkata", **options})  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(8_000)
-        page.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(server.url + path)
-        return page
-
-    opened.complaints = complaints  # type: ignore[attr-defined]
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _is_complaint(message: ConsoleMessage) -> bool:
-    return message.type == "error" and not message.location["url"].endswith("/error")
-
-
-def test_axe_finds_nothing(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+def test_axe_finds_nothing(open_page: Callable[..., Page], server: SimpleNamespace, complaints_of: Callable) -> None:
     page = open_page("/", bypass_csp=True)
-    rules = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations'] }"
     found = []
     for name, path in PAGES.items():
         page.goto(server.url + path)
-        page.add_script_tag(path=AXE)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            result = page.evaluate(f"axe.run({rules})")
-            found += [
-                f"{name}, {scheme}: {violation['id']}: {node['html'][:160]}"
-                for violation in result["violations"]
-                for node in violation["nodes"]
-            ]
+        found += [f"{name}, {complaint}" for complaint in complaints_of(page)]
 
     assert found == [], "\n".join(found)
 
@@ -144,11 +65,12 @@ def test_a_refresh_keeps_the_charts_and_brings_new_numbers(
     page.wait_for_selector("#chart-rate canvas")
     page.evaluate("document.querySelector('#chart-rate canvas').mine = true")
     page.click("#chart-rate [data-line='1'] button")
-    before = page.inner_text(".as-of")
+    before, numbers = page.inner_text(".as-of"), page.inner_text("#chart-rate .legend")
     server.console.clock.time_ms += 600_000
     page.keyboard.press("r")
     page.wait_for_function("before => document.querySelector('.as-of').innerText !== before", arg=before)
 
+    page.wait_for_function("before => document.querySelector('#chart-rate .legend').innerText !== before", arg=numbers)
     assert page.evaluate("document.querySelector('#chart-rate canvas').mine") is True
     assert page.get_attribute("#chart-rate [data-line='1'] button", "aria-pressed") == "false"
     assert page.evaluate("document.querySelectorAll('#app').length") == 1

@@ -74,7 +74,7 @@ def test_every_number_leads_to_the_query_behind_it(visit: Visit) -> None:
 
 
 def test_the_charts_bring_their_numbers(visit: Visit) -> None:
-    blocks = re.findall(r'<script type="application/json" class="chart-data">(.*?)</script>', visit("/?range=1h"))
+    blocks = re.findall(r'<pre class="chart-data" hidden>(.*?)</pre>', visit("/?range=1h"))
     charts = [json.loads(block) for block in blocks]
 
     assert [chart["title"] for chart in charts] == ["Requests", "Server errors", "Duration", "In flight"]

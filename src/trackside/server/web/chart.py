@@ -18,6 +18,8 @@ HUES = 8
 """Colours of the palette; past them lines repeat the colours, dashed."""
 DASHES = 4
 
+LOG_FLOOR = 0.001
+"""A millisecond, on the axes that there are."""
 _WIDTH, _HEIGHT = 600, 160
 # The SVG is a preview: a hundred points a line look the same at its size and halve what a first page weighs.
 _PREVIEW_POINTS = 120
@@ -32,6 +34,8 @@ class Line:
     """The labels in full, when `name` is shorter."""
     hue: int = 0
     """Which colour: counts up, so that a name keeps its colour in every chart of a page."""
+    apart: bool = False
+    """Whether it stands on its own where the others are stacked."""
 
     @property
     def look(self) -> str:
@@ -59,6 +63,16 @@ class Chart:
     error: str = ""
     stretched: bool = False
     """Whether the y axis fits the values, instead of starting at zero."""
+    stacked: bool = False
+    """Whether lines stand upon each other: the first on top."""
+    joined: bool = False
+    """Whether a line goes on over steps at which it has no value."""
+    is_log: bool = False
+    """Of the y axis; what is below `LOG_FLOOR` is drawn there."""
+    unfinished_ms: int | None = None
+    """From then on the numbers are not final."""
+    marks: tuple[tuple[int, str], ...] = ()
+    """Moments with their names: deploys."""
 
     @property
     def points(self) -> int:
@@ -72,7 +86,7 @@ class Chart:
         return FORMATS[self.unit](value)
 
     def data(self) -> Markup:
-        """JSON that is safe inside a script element."""
+        """JSON that is safe inside an element."""
         document = {
             "start": self.start_ms // 1000,
             "step": self.step_ms / 1000,
@@ -80,31 +94,76 @@ class Chart:
             "unit": self.unit,
             "stretched": self.stretched,
             "title": self.title,
-            "lines": [{"name": line.name, "hue": line.hue, "values": line.values} for line in self.lines],
+            "lines": [_line_data(line) for line in self.lines],
+            **self._more(),
         }
         text = json.dumps(document, separators=(",", ":"), allow_nan=False)
         return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
 
+    def _more(self) -> dict[str, object]:
+        """What most charts do not have."""
+        flags = {"stacked": self.stacked, "joined": self.joined, "log": self.is_log}
+        more: dict[str, object] = {name: True for name, is_set in flags.items() if is_set}
+        if self.unfinished_ms is not None:
+            more["unfinished"] = self.unfinished_ms / 1000
+        if self.marks:
+            more["marks"] = [[at_ms / 1000, text] for at_ms, text in self.marks]
+        return more
+
     def svg(self) -> Markup:
         """Decorative: the figure's legend says the same in words."""
         low, high = self.bounds()
+        scale = _Scale(low, high, self.is_log, self.joined)
         paths = [
             Markup('<path class="line {}" d="{}"/>').format(line.look, path)
-            for line in self.lines
-            if (path := _path(line.values, low, high))
+            for line, values in zip(self.lines, self.drawn_values(), strict=True)
+            if (path := _path(values, scale))
         ]
         marks = [
             Markup('<path class="grid" d="M0 {0}H{1}"/>').format(round(_HEIGHT * share), _WIDTH)
             for share in (0.25, 0.5, 0.75, 1)
         ]
+        marks += self._moments()
         return Markup(
             '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true" focusable="false">{}{}</svg>'
         ).format(_WIDTH, _HEIGHT, Markup("").join(marks), Markup("").join(paths))
 
+    def _moments(self) -> list[Markup]:
+        def x(at_ms: int) -> int:
+            return round(_WIDTH * (at_ms - self.start_ms) / max(1, self.end_ms - self.start_ms))
+
+        drawn = [
+            Markup('<path class="mark" d="M{} 0V{}"/>').format(x(at_ms), _HEIGHT)
+            for at_ms, _ in self.marks
+            if self.start_ms <= at_ms <= self.end_ms
+        ]
+        if self.unfinished_ms is not None:
+            left = x(self.unfinished_ms - self.step_ms)
+            drawn.append(
+                Markup('<rect class="unfinished" x="{}" width="{}" height="{}"/>').format(left, _WIDTH - left, _HEIGHT)
+            )
+        return drawn
+
+    def drawn_values(self) -> list[tuple[float | None, ...]]:
+        """Of each line, where it is drawn."""
+        if not self.stacked:
+            return [line.values for line in self.lines]
+        heights, below = list[tuple[float | None, ...]](), [0.0] * self.points
+        for line in reversed(self.lines):
+            if line.apart:
+                heights.insert(0, line.values)
+                continue
+            below = [height + (value or 0.0) for height, value in zip(below, line.values, strict=True)]
+            heights.insert(0, tuple(below))
+        return heights
+
     def bounds(self) -> tuple[float, float]:
-        drawn = [value for line in self.lines for value in line.values if value is not None]
+        drawn = [value for values in self.drawn_values() for value in values if value is not None]
         if not drawn:
-            return 0.0, 1.0
+            return (LOG_FLOOR, 1.0) if self.is_log else (0.0, 1.0)
+        if self.is_log:
+            low = max(LOG_FLOOR, min(drawn))
+            return low, max(low * 10, *drawn, LOG_FLOOR)
         low = min(drawn) if self.stretched else min(0.0, *drawn, 0.0)
         high = max(drawn)
         return (low, high) if high > low else (low - 0.5 if self.stretched else low, low + 1)
@@ -164,6 +223,11 @@ def onto_grid(matrix: Matrix, start_ms: int, end_ms: int, step_ms: int) -> Matri
     return Matrix(matrix.labels, steps_ms, values, present)
 
 
+def _line_data(line: Line) -> dict[str, object]:
+    data: dict[str, object] = {"name": line.name, "hue": line.hue, "values": line.values}
+    return {**data, "apart": True} if line.apart else data
+
+
 def _drawn(values: Float64s, present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[float | None, ...]:
     # Four digits are a tenth of a pixel; more would double the page for nothing.
     return tuple(
@@ -171,7 +235,22 @@ def _drawn(values: Float64s, present: np.ndarray[tuple[int, ...], np.dtype[np.bo
     )
 
 
-def _path(values: Sequence[float | None], low: float, high: float) -> str:
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    low: float
+    high: float
+    is_log: bool
+    joined: bool
+
+    def y(self, value: float) -> float:
+        if self.is_log:
+            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return (_HEIGHT - 2) * (1 - share) + 1
+
+
+def _path(values: Sequence[float | None], scale: _Scale) -> str:
     stride = max(1, math.ceil(len(values) / _PREVIEW_POINTS))
     step_x = _WIDTH / max(1, len(values) - 1)
     parts: list[str] = []
@@ -179,9 +258,8 @@ def _path(values: Sequence[float | None], low: float, high: float) -> str:
     for i in range(0, len(values), stride):
         value = values[i]
         if value is None:
-            pen_down = False
+            pen_down = pen_down and scale.joined
             continue
-        y = (_HEIGHT - 2) * (1 - (value - low) / (high - low)) + 1
-        parts.append(f"{'L' if pen_down else 'M'}{i * step_x:.0f} {y:.0f}")
+        parts.append(f"{'L' if pen_down else 'M'}{i * step_x:.0f} {scale.y(value):.0f}")
         pen_down = True
     return "".join(parts)

@@ -10,10 +10,15 @@ from trackside.model.rules import RuleGroupStatus
 from trackside.model.targets import TargetStatus
 from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
+from trackside.server.jobs.actions.actions import JobActions
 from trackside.server.jobs.watch import JobsWatch
 
 
 def _no_jobs() -> None:
+    return None
+
+
+def _no_job_actions() -> None:
     return None
 
 
@@ -36,5 +41,7 @@ class Console:
     """The configuration in force, secrets replaced by `<secret>`."""
     jobs: Callable[[], JobsWatch | None] = _no_jobs
     """What watches the job queues; None where the configuration has none. To be asked on a thread: it reads SQLite."""
+    job_actions: Callable[[], JobActions | None] = _no_job_actions
+    """What may be done to jobs; to be asked on a thread, as `jobs`."""
     metadata: Callable[[], Mapping[str, Iterable[tuple[str, str, str]]]] = dict
     """Metric family to what its targets say of it: (type, help, unit)."""

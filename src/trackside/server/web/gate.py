@@ -24,7 +24,8 @@ OPEN_PATHS = frozenset(
     ("/login", "/health", "/health/live", "/health/ready", "/-/healthy", "/-/ready", "/favicon.ico", "/robots.txt")
 )
 OPEN_PREFIXES = ("/static/",)
-API_PREFIXES = ("/api/", "/-/", "/metrics")
+# What answers programs. The other addresses under /admin are pages.
+API_PREFIXES = ("/api/", "/-/", "/metrics", "/admin/health", "/admin/workers", "/admin/jobs/", "/admin/metrics")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # POST to these asks, and changes nothing.
 READING_POSTS = frozenset(

@@ -31,6 +31,7 @@ DIST = _HERE / "static" / "dist"
 NAVIGATION = (
     ("overview", "/", "Overview", "o"),
     ("explore", "/explore", "Explore", "e"),
+    ("jobs", "/jobs", "Jobs", "j"),
     ("alerts", "/alerts", "Alerts", "a"),
     ("targets", "/targets", "Targets", "t"),
 )

@@ -17,7 +17,11 @@ from starlette.types import ASGIApp
 from trackside.exceptions import ConfigError, LimitError, TracksideError
 from trackside.server.access.admission import Admission
 from trackside.server.web import render
+from trackside.server.web.api.admin import AdminApi
 from trackside.server.web.api.answers import failure, of_error
+from trackside.server.web.api.job_actions import JobActionsApi
+from trackside.server.web.api.job_reports import JobReportsApi
+from trackside.server.web.api.jobs import JobsApi
 from trackside.server.web.api.queries import QueryApi
 from trackside.server.web.api.rules import RulesApi
 from trackside.server.web.api.status import StatusApi
@@ -52,6 +56,10 @@ def build_app(
         *QueryApi(console).routes(),
         *RulesApi(console).routes(),
         *StatusApi(console).routes(),
+        *JobReportsApi(console).routes(),
+        *JobActionsApi(console).routes(),
+        *JobsApi(console).routes(),
+        *AdminApi(console).routes(),
         *_own_routes(controls),
         *LoginPages(admission).routes(),
         *pages,

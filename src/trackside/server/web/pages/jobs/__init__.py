@@ -1,0 +1,1 @@
+"""Queues, jobs, workers: one page of everything, one of a single job."""

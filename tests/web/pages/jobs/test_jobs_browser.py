@@ -1,0 +1,139 @@
+"""The pages of jobs in a real browser: accessible, as wide as the window, live, and of use without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Page
+
+PAGES = {
+    "jobs": "/jobs",
+    "waits": "/jobs?tab=wait",
+    "one queue": "/jobs?source=rq&queue=high&tab=run",
+    "search": "/jobs?q=state:queued",
+    "mistake": "/jobs?q=state:filed",
+    "rq": "/admin/rq",
+    "job": "/jobs/rq/a81f",
+}
+BUDGET_BYTES = 100_000
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def server(serve: Callable, served: Callable, acting: Callable) -> SimpleNamespace:
+    return serve(acting(served(job_actions=acting.actions)))
+
+
+@pytest.mark.parametrize("width", [400, 1360])
+def test_axe_finds_nothing(
+    open_page: Callable[..., Page], server: SimpleNamespace, complaints_of: Callable, width: int
+) -> None:
+    page = open_page("/jobs", bypass_csp=True, viewport={"width": width, "height": 900})
+    found = []
+    for name, path in PAGES.items():
+        page.goto(server.url + path)
+        found += [f"{name}, {complaint}" for complaint in complaints_of(page)]
+
+    assert found == [], "\n".join(found)
+
+
+def test_an_empty_page_is_accessible_too(
+    serve: Callable, open_page: Callable[..., Page], make_console: Callable, make_app: Callable, complaints_of: Callable
+) -> None:
+    empty = serve(make_app(make_console()))
+    page = open_page("/jobs", bypass_csp=True)
+    page.goto(f"{empty.url}/jobs")
+
+    assert page.locator("h1").inner_text() == "No job queue is watched yet."
+    assert complaints_of(page) == []
+
+
+def test_no_page_is_wider_than_the_window(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/jobs")
+    wide = []
+    for name, path in PAGES.items():
+        page.goto(server.url + path)
+        for width in (2560, 1360, 820, 400, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            by = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            wide += [f"{name} at {width} by {by}"] if by > 0 else []
+
+    assert wide == []
+
+
+def test_a_refresh_keeps_what_the_reader_has_open(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0")
+    page.wait_for_selector("#chart-jobs-flow canvas")
+    page.evaluate("document.querySelector('#chart-jobs-flow canvas').mine = true")
+    page.click(".grammar summary")
+    page.fill("#q", "half a thou")
+    page.evaluate("document.activeElement.blur()")
+    with page.expect_response(lambda response: "/jobs" in response.url):
+        page.keyboard.press("r")
+    page.wait_for_timeout(200)
+
+    assert page.evaluate("document.querySelector('#chart-jobs-flow canvas').mine") is True
+    assert page.evaluate("document.querySelector('.grammar').open") is True
+    assert page.input_value("#q") == "half a thou"
+
+
+def test_tabs_and_queues_change_the_page_in_place_and_the_address(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0")
+    page.evaluate("window.mine = true")
+    page.click(".tabs >> text=Wait")
+    page.wait_for_selector("#chart-jobs-wait canvas")
+    page.click(".lanes >> text=high")
+    page.wait_for_selector(".chip >> text=high")
+
+    assert page.evaluate("window.mine") is True
+    assert "tab=wait" in page.url
+    assert "queue=high" in page.url
+    page.reload()
+    page.wait_for_selector("#chart-jobs-wait canvas")
+    assert page.locator(".lanes tbody tr").count() == 1
+
+
+def test_a_stacked_line_that_is_hidden_leaves_no_gap(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0&queue=high")
+    page.wait_for_selector("#chart-jobs-flow canvas")
+    page.click("#chart-jobs-flow [data-line='0'] button")
+
+    assert page.get_attribute("#chart-jobs-flow [data-line='0'] button", "aria-pressed") == "false"
+    page.click("#chart-jobs-flow [data-line='0'] button")
+    assert page.get_attribute("#chart-jobs-flow [data-line='0'] button", "aria-pressed") == "true"
+
+
+def test_without_scripts_everything_is_there(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs", java_script_enabled=False)
+
+    assert page.locator("#chart-jobs-flow svg path.line").first.is_visible()
+    assert page.locator("h1").inner_text().startswith("session-poller was never seen")
+    page.fill("#q", "state:queued kind:images.sweep")
+    page.click(".find-jobs button")
+    assert page.locator(".jobs tbody tr").count() == 50
+    page.click(".jobs tbody tr:first-child a")
+    assert page.locator("h1").inner_text() == "images.sweep queued"
+
+
+def test_the_keyboard_leads_there_and_into_the_search(open_page: Callable[..., Page]) -> None:
+    page = open_page("/targets?refresh=0")
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    page.wait_for_url("**/jobs*")
+    page.keyboard.press("/")
+
+    assert page.evaluate("document.activeElement.id") == "q"
+
+
+def test_a_first_visit_weighs_less_than_its_budget(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0")
+    page.wait_for_load_state("networkidle")
+    weight = page.evaluate(
+        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+        ".reduce((sum, entry) => sum + entry.transferSize, 0)"
+    )
+
+    assert 20_000 < weight < BUDGET_BYTES
