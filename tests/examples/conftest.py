@@ -65,8 +65,8 @@ class Prometheus:
         self._client = httpx.Client(base_url=f"http://{address}")
 
     def without_data(self, queries: dict[str, str]) -> list[str]:
-        """The names of those that have no answer at the last moment at which the system still ran."""
-        last_s = self.values("max(max_over_time(timestamp(up == 1)[10m:1s]))", time.time())[0]
+        """The names of those that have no answer at the last moment at which all of the system still ran."""
+        last_s = self.values("min(max_over_time(timestamp(up == 1)[10m:1s]))", time.time())[0]
         return [name for name, query in queries.items() if not self.values(query, last_s)]
 
     def values(self, query: str, at_s: float) -> list[float]:

@@ -160,3 +160,20 @@ def test_what_the_table_says_of_a_queue(queue, connect, connection):
     }
     assert found["queued"] == 1
     assert found["retrying"] + found["dead"] == 2
+    assert 'queue_workers{queue="default"} 0' in page
+
+
+def test_the_age_of_an_outbox_counts_all_attempts_and_no_planned_delay(queue, connect, connection):
+    monitor = Monitor("t", shared=False, environ={})
+    with closing(connect()) as own:
+        queue.push(own, Push("tried"))
+        queue.push(own, Push("planned", delay_s=1_000))
+        own.execute("update trackside_work set created_ms = created_ms - 500000")
+        own.commit()
+        (tried,) = queue.claim(own, "w")
+        queue.fail(own, tried, "no")
+        TableFigures.of(monitor.context)._ask(queue, own)
+
+    page = monitor.exposition().decode()
+    age_s = float(page.split('outbox_oldest_seconds{queue="default"} ')[1].split("\n")[0])
+    assert age_s == pytest.approx(500, abs=5)

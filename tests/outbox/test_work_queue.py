@@ -95,6 +95,14 @@ def test_a_key_is_taken_once_however_often_it_is_pushed(queue, connection):
     assert len(queue.claim(connection, "w", limit=9)) == 2
 
 
+def test_queues_of_one_table_have_keys_of_their_own(queue, connect, connection):
+    other = WorkQueue(connect, "other")
+    push(queue, connection, Push("mail", None, "k"))
+    push(other, connection, Push("mail", None, "k"))
+
+    assert len(queue.claim(connection, "w")) == len(other.claim(connection, "w")) == 1
+
+
 def test_finished_work_is_over(queue, connection):
     push(queue, connection, Push("mail"))
     (work,) = queue.claim(connection, "w")
@@ -253,3 +261,20 @@ def test_many_workers_do_everything_once(queue, connect, connection):
     # A worker may find nothing while others have the rest in hands; what it left is done by them.
     assert sorted(done) == list(range(200))
     assert set(column(connection, "status")) == {"succeeded"}
+
+
+def test_many_processes_may_create_at_once(connect):
+    failures = []
+
+    def create():
+        try:
+            WorkQueue(connect, table="together").create()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []

@@ -66,6 +66,37 @@ def test_a_failure_is_an_attempt_and_the_next_one_may_succeed(queue, connection)
     assert 'outbox_publish_errors_total{queue="outbox",reason="retried"} 1' in page
     assert 'attempts_sum{queue="outbox"} 2' in page
     assert 'jobs_total{job_name="flaky",queue="outbox",status="succeeded"} 1' in page
+    assert 'jobs_total{job_name="flaky",queue="outbox",status="failed"} 0' in page
+    assert 'job_retries_total{job_name="flaky",queue="outbox"} 1' in page
+
+
+def test_the_last_attempt_that_fails_is_a_failed_job(queue, connection):
+    push(queue, connection, Push("broken", max_attempts=1))
+    monitor = Monitor("t", shared=False, environ={})
+    Worker(queue, {"broken": lambda work: 1 / 0}, monitor=monitor).work_off()
+
+    page = monitor.exposition().decode()
+    assert 'jobs_total{job_name="broken",queue="outbox",status="failed"} 1' in page
+    assert 'dead_total{queue="outbox"} 1' in page
+    assert 'job_wait_seconds_count{queue="outbox"} 1' in page
+
+
+def test_what_a_worker_counts_is_0_before_it_did_anything(queue):
+    monitor = Monitor("t", shared=False, environ={})
+    Worker(queue, {}, monitor=monitor)
+
+    page = monitor.exposition().decode()
+    for series in ("outbox_published_total", "dead_total", "leases_expired_total", "stale_completions_total"):
+        assert f'{series}{{queue="outbox"}} 0' in page
+
+
+def test_without_metrics_it_works_all_the_same(queue, connection):
+    push(queue, connection, Push("a"))
+    seen = []
+    worker = Worker(queue, {"a": seen.append}, monitor=Monitor("t", enabled=False, shared=False, environ={}))
+
+    assert worker.work_off() == 1
+    assert len(seen) == 1
 
 
 def test_work_that_nobody_handles_says_what_is_handled(queue, connection):
@@ -144,3 +175,85 @@ def test_a_database_that_goes_away_and_comes_back_is_found_again(queue, connecti
     finally:
         assert worker.stop()
     assert "connection refused" in caplog.text
+
+
+def test_who_works_is_known_and_who_ended_is_gone(queue, connection):
+    workers = [Worker(queue, {}, every_s=0.05) for _ in range(2)]
+
+    def live():
+        count = queue.live_workers(connection)
+        connection.rollback()
+        return count
+
+    assert live() == 0
+    for worker in workers:
+        worker.start()
+    until(lambda: live() == 2)
+    rows = connection.execute("select id, queue from trackside_work_workers order by id").fetchall()
+    connection.rollback()
+    assert [tuple(row) for row in rows] == sorted((worker.id, "outbox") for worker in workers)
+    for worker in workers:
+        assert worker.stop()
+    assert live() == 0
+
+
+def test_who_was_killed_is_missed_when_its_word_is_over(queue, connection):
+    killed = Worker(queue, {}, lease_s=1, every_s=0.03)
+    killed.is_alive(connection)
+    assert queue.live_workers(connection) == 1
+    connection.rollback()
+    until(lambda: (queue.live_workers(connection), connection.rollback())[0] == 0)
+
+
+def test_who_is_busy_for_long_is_alive_all_the_same(queue, connect, connection):
+    push(queue, connection, Push("long"))
+    monitor = Monitor("t", shared=False, environ={})
+    seen = []
+
+    def long(work):
+        end_s = time.monotonic() + 1.2
+        with closing(connect()) as other:
+            while time.monotonic() < end_s:
+                seen.append((queue.live_workers(other), other.rollback())[0])
+                time.sleep(0.05)
+
+    Worker(queue, {"long": long}, lease_s=0.6, every_s=0.1, monitor=monitor).work_off(limit=1)
+
+    assert set(seen) == {1}
+
+
+def test_a_connection_that_breaks_while_it_waits_is_made_anew(queue, connection, connect, caplog):
+    made = []
+
+    def remembered():
+        made.append(connect())
+        return made[-1]
+
+    seen = []
+    worker = Worker(WorkQueue(remembered, "outbox"), {"a": lambda work: seen.append(work.payload)}, every_s=0.05)
+    worker.start()
+    try:
+        until(lambda: made)
+        time.sleep(0.2)
+        made[0].close()
+        push(queue, connection, Push("a", 1))
+        until(lambda: seen == [1])
+    finally:
+        assert worker.stop()
+    assert len(made) >= 2
+
+
+def test_what_is_done_long_ago_is_deleted_where_that_was_asked_for(connect, connection):
+    keeping, forgetting = WorkQueue(connect, "keeping"), WorkQueue(connect, "forgetting", keep_s=60)
+    keeping.create()
+    for queue in (keeping, forgetting):
+        push(queue, connection, Push("old"), Push("new"))
+        Worker(queue, {"old": print, "new": print}).work_off()
+    connection.execute("update trackside_work set finished_ms = finished_ms - 61000 where kind = 'old'")
+    connection.commit()
+    for queue in (keeping, forgetting):
+        Worker(queue, {}).work_off()
+
+    left = connection.execute("select queue, kind from trackside_work order by id").fetchall()
+    connection.rollback()
+    assert [tuple(row) for row in left] == [("keeping", "old"), ("keeping", "new"), ("forgetting", "new")]

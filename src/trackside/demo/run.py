@@ -94,7 +94,7 @@ def _free_ports(preferred: dict[str, int], *, as_preferred: bool) -> dict[str, i
 @asynccontextmanager
 async def _started(system: System, folder: Path, ports: dict[str, int], tellers: Tellers) -> AsyncIterator[Demo]:
     addresses = {name: f"127.0.0.1:{number}" for name, number in ports.items()}
-    config = write_configuration(folder, system, addresses)
+    config = write_configuration(folder, system, {**addresses, "folder": str(folder)})
     receiver, traffic = Receiver(tellers.show), system.traffic(addresses)
     processes = Processes(tellers.tell)
     async with AsyncExitStack() as stack:

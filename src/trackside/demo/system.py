@@ -72,7 +72,7 @@ class System:
     services: tuple[Service, ...]
     """In the order in which they are started."""
     configuration: str
-    """trackside.yml. The name of any service in braces is that service's address."""
+    """trackside.yml. The name of any service in braces is that service's address, `{folder}` the folder of this run."""
     files: Mapping[str, str]
     """What lies beside trackside.yml, by name: rule files."""
     traffic: Callable[[Addresses], Traffic]

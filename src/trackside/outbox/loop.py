@@ -27,6 +27,8 @@ class Loop:
         self.every_s = every_s
         self.wake_on: str = ""
         """On Postgres, the channel whose notifications begin the next round at once."""
+        self.on_end: Callable[[Any], object] = lambda connection: None
+        """After the last round, when it ends in order."""
         self._connect = connect
         self._round = round
         self._stopping = Event()
@@ -57,11 +59,14 @@ class Loop:
         waking: Waking | None = None
         while not self._stopping.is_set():
             try:
-                if connection is None:
+                if connection is None or waking is None:
                     connection = self._connect()
                     waking = Waking(connection, self.wake_on)
                 is_busy = self._round(connection)
                 failures = 0
+                if not is_busy:
+                    # Never all at the same moment.
+                    waking.wait(self.every_s * uniform(0.9, 1.0), self._stopping)
             except Exception as error:  # noqa: BLE001 - a database that restarts must not end the work for good
                 failures += 1
                 # Each time would fill the log of a night; what goes on is shown by the metrics.
@@ -70,10 +75,9 @@ class Loop:
                 _close(connection)
                 connection = waking = None
                 self._stopping.wait(min(_RETRY_S[1], _RETRY_S[0] * 2 ** min(failures - 1, 10)) * uniform(0.75, 1.0))
-                continue
-            if not is_busy and waking is not None:
-                # Never all at the same moment.
-                waking.wait(self.every_s * uniform(0.9, 1.0), self._stopping)
+        if connection is not None:
+            with suppress(Exception):
+                self.on_end(connection)
         _close(connection)
 
 

@@ -24,7 +24,8 @@ STATES = ("queued", "scheduled", "retrying", "running", "dead")
 _LIVE = """
 select case when status = 'queued' and attempts > 0 then 'retrying'
             when status = 'queued' and due_ms > {{now}} then 'scheduled' else status end as state,
-    count(*), {{now}} - min(due_ms), max(attempts)
+    count(*), {{now}} - min(due_ms), max(attempts),
+    {{now}} - min(case when attempts > 0 then created_ms else due_ms end)
 from {table} where queue = ? and status in ('queued', 'running') group by 1
 """
 _DEAD = "select count(*) from {table} where queue = ? and status = 'dead'"
@@ -48,8 +49,11 @@ class TableFigures:
 
         self._jobs = gauge("queue_jobs", "Work in the table, by its state.", ("queue", "state"))
         self._oldest = gauge("queue_oldest_seconds", "How long the oldest work that is due waits.", by)
+        self._workers = gauge("queue_workers", "Workers of the queue that have said lately that they live.", by)
         self._pending = gauge("outbox_pending", "Work that is not done yet.", by)
-        self._outbox_oldest = gauge("outbox_oldest_seconds", "How long the oldest of it waits.", by)
+        self._outbox_oldest = gauge(
+            "outbox_oldest_seconds", "How long the oldest of it is there, with all its attempts.", by
+        )
         self._attempts = gauge("outbox_attempts_max", "Most attempts of work that is not done yet.", by)
         self._blocked = gauge("outbox_blocked_by_xmin_seconds", "Age of the oldest transaction of the database.", by)
         self._lag = gauge("poller_lag_seconds", "How long the oldest row waits for its poller.", ("poller",))
@@ -86,14 +90,17 @@ class TableFigures:
         name = queue.name
         live = dialect.rows(connection, _LIVE.format(table=queue.table), (name,))
         dead = dialect.rows(connection, _DEAD.format(table=queue.table), (name,))
-        counts = {state: int(count) for state, count, _, _ in live} | {"dead": int(dead[0][0])}
+        counts = {state: int(count) for state, count, *_ in live} | {"dead": int(dead[0][0])}
         for state in STATES:
             self._jobs.labels(name, state).set(counts.get(state, 0))
-        oldest_ms = max((float(oldest) for state, _, oldest, _ in live if state in ("queued", "retrying")), default=0.0)
+        oldest_ms = max(
+            (float(oldest) for state, _, oldest, *_ in live if state in ("queued", "retrying")), default=0.0
+        )
         self._oldest.labels(name).set(max(0.0, oldest_ms / 1000))
-        self._outbox_oldest.labels(name).set(max(0.0, max((float(row[2]) for row in live), default=0.0) / 1000))
+        self._outbox_oldest.labels(name).set(max(0.0, max((float(row[4]) for row in live), default=0.0) / 1000))
         self._pending.labels(name).set(sum(int(row[1]) for row in live))
         self._attempts.labels(name).set(max((int(row[3]) for row in live), default=0))
+        self._workers.labels(name).set(queue.live_workers(connection))
         if dialect is POSTGRES:
             (blocked,) = dialect.rows(connection, _OLDEST_TRANSACTION)[0]
             self._blocked.labels(name).set(float(blocked))

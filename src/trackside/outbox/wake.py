@@ -7,6 +7,7 @@ whoever waits looks by himself every so often, and a notification only makes it 
 from __future__ import annotations
 
 import time
+from inspect import signature
 from threading import Event
 from typing import Any
 
@@ -19,7 +20,7 @@ _SLICE_S = 0.25
 class Waking:
     def __init__(self, connection: Any, channel: str) -> None:
         self._connection = connection
-        self._listens = bool(channel) and dialect_of(connection) is POSTGRES
+        self._listens = bool(channel) and dialect_of(connection) is POSTGRES and _can_wait(connection)
         if self._listens:
             connection.commit()
             before, connection.autocommit = connection.autocommit, True
@@ -41,3 +42,8 @@ class Waking:
                     return
         finally:
             self._connection.autocommit = before
+
+
+def _can_wait(connection: Any) -> bool:
+    """psycopg can wait for a notification and for a time since 3.2."""
+    return "timeout" in signature(connection.notifies).parameters

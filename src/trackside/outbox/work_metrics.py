@@ -62,6 +62,15 @@ class WorkMetrics:
     def of(cls, monitor: Monitor | None) -> WorkMetrics:
         return cls(cast("Monitor", _Off()) if monitor is None else monitor)
 
+    def begin(self, queue: str) -> None:
+        """Everything is 0 from the start: then the first failure is an increase."""
+        for counter in (self._abandoned, self._stale, self._dead, self._published):
+            counter.labels(queue)
+        for reason in ("retried", "dead"):
+            self._errors.labels(queue, reason)
+        self._attempts.labels(queue)
+        self._delay.labels(queue)
+
     def claimed(self, work: Claimed) -> None:
         if work.was_abandoned:
             self._abandoned.labels(work.queue).inc()

@@ -17,7 +17,9 @@ from secrets import token_hex
 from typing import Any
 
 from trackside.outbox.backoff import Backoff
-from trackside.outbox.dialects import Connection, Dialect, dialect_of, transaction
+from trackside.outbox.dialects import Connection, Dialect, creating, dialect_of, transaction
+from trackside.outbox.presence import SCHEMA as PRESENCE_SCHEMA
+from trackside.outbox.presence import live_workers
 
 MAX_ERROR_CHARS = 4_000
 MAX_PAYLOAD_CHARS = 1_000_000
@@ -31,7 +33,7 @@ create table if not exists {table} (
     kind text not null,
     payload text not null,
     status text not null default 'queued' check (status in ('queued', 'running', 'succeeded', 'dead', 'cancelled')),
-    idempotency_key text unique,
+    idempotency_key text,
     priority integer not null default 0,
     attempts integer not null default 0,
     max_attempts integer not null,
@@ -42,7 +44,8 @@ create table if not exists {table} (
     lease_until_ms bigint,
     worker text,
     token text,
-    error text
+    error text,
+    unique (queue, idempotency_key)
 );
 create index if not exists {index}_live on {table} (queue, status, due_ms) where status in ('queued', 'running');
 create index if not exists {index}_dead on {table} (queue) where status = 'dead';
@@ -105,7 +108,7 @@ class Push:
     payload: Any = None
     """A JSON value."""
     idempotency_key: str | None = None
-    """Of two pushes with one key the second does nothing."""
+    """Of two pushes to a queue with one key the second does nothing, also when the first is done already."""
     delay_s: float = 0.0
     priority: int = 0
     max_attempts: int = 5
@@ -122,10 +125,12 @@ class WorkQueue:
         backoff: Backoff | None = None,
         *,
         notify: bool = True,
+        keep_s: float | None = None,
     ) -> None:
         """`connect` gives a new connection of psycopg or sqlite3, for claims and their ends: work is taken and given
         back in transactions of their own, which are short however long the work is. `notify`: let pushes wake workers
-        on Postgres; thousands of commits a second go faster without.
+        on Postgres; thousands of commits a second go faster without. `keep_s`: workers that have nothing else to do
+        delete what succeeded so long ago, and forget its keys with it; without it that stays for ever.
 
         Raises:
             ValueError: `table` is no name of a table.
@@ -137,14 +142,20 @@ class WorkQueue:
         self.table = table
         self.backoff = backoff or Backoff()
         self.notify = notify
+        self.keep_s = keep_s
 
     def create(self) -> None:
-        """The table and its indexes, where they are missing."""
+        """The table, its indexes, and the table of its workers, where they are missing."""
         with closing(self.connect()) as connection:
             dialect = dialect_of(connection)
-            names = {"table": self.table, "index": self.table.replace(".", "_"), "identity": dialect.identity}
-            with transaction(connection):
-                for statement in _SCHEMA.format(**names).split(";"):
+            names = {
+                "table": self.table,
+                "index": self.table.replace(".", "_"),
+                "identity": dialect.identity,
+                "moment": dialect.moment,
+            }
+            with creating(connection):
+                for statement in (_SCHEMA + PRESENCE_SCHEMA).format(**names).split(";"):
                     if statement.strip():
                         connection.execute(statement)
 
@@ -167,7 +178,7 @@ class WorkQueue:
         query = (
             f"insert into {self.table} "
             "(queue, kind, payload, idempotency_key, priority, max_attempts, created_ms, due_ms) "
-            "values (?, ?, ?, ?, ?, ?, {now}, {now} + ?) on conflict (idempotency_key) do nothing returning id"
+            "values (?, ?, ?, ?, ?, ?, {now}, {now} + ?) on conflict (queue, idempotency_key) do nothing returning id"
         )
         values = (
             self.name,
@@ -240,16 +251,20 @@ class WorkQueue:
         )
         return sum(self._change(connection, query, (id,)) for id in ids)
 
+    def live_workers(self, connection: Connection) -> int:
+        """Those that have said lately that they live, wherever they run."""
+        return live_workers(connection, self.table, self.name)
+
     def forget(self, connection: Connection, older_s: float, limit: int = 1_000) -> int:
         """Delete what succeeded long ago, `limit` rows at most: repeat until it says 0. Keys are forgotten with it, so
         `older_s` is longer than anybody may go on pushing the same."""
         query = (
-            f"delete from {self.table} where id in (select id from {self.table} "
-            "where status in ('succeeded', 'cancelled') and finished_ms < {now} - ? limit ?)"
+            f"delete from {self.table} where id in (select id from {self.table} where queue = ? "
+            "and status in ('succeeded', 'cancelled') and finished_ms < {now} - ? limit ?)"
         )
         dialect = dialect_of(connection)
         with transaction(connection):
-            return dialect.run(connection, query, (round(older_s * 1000), limit))
+            return dialect.run(connection, query, (self.name, round(older_s * 1000), limit))
 
     def _change(self, connection: Connection, query: str, values: tuple[object, ...]) -> bool:
         dialect: Dialect = dialect_of(connection)

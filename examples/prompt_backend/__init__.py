@@ -1,0 +1,1 @@
+"""Keeps sessions, and publishes each of them through a queue in its own database."""
