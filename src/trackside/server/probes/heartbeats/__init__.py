@@ -1,0 +1,1 @@
+"""Jobs that tell themselves when they run, and are missed when they do not."""
