@@ -28,7 +28,7 @@ demo: $(VENV)/.$(if $(EXAMPLE),examples,demo) $(FRONTEND)
 	$(BIN)/trackside demo $(if $(EXAMPLE),--system $(EXAMPLE)) $(ARGS)
 
 test: $(VENV)/.dev $(LIBRARIES) $(FRONTEND)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev $(FRONTEND)
 	$(BIN)/ruff format --check
