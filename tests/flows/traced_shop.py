@@ -6,6 +6,7 @@ The test that starts them says where everything is in the environment.
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import anthropic
 import redis
@@ -27,8 +28,14 @@ model = monitor.watch(anthropic.Anthropic(base_url=os.environ["AI_URL"], api_key
 engine = monitor.watch(create_engine(os.environ["DATABASE_URL"]))
 queue = monitor.watch(Queue("orders", connection=redis.Redis.from_url(REDIS)))
 tasks = monitor.watch(Celery("shop", broker="filesystem://"))
-tasks.conf.broker_transport_options = {f"data_folder_{way}": os.environ["BROKER_FOLDER"] for way in ("in", "out")}
-tasks.conf.broker_transport_options["control_folder"] = os.environ["BROKER_FOLDER"]
+WRITTEN, QUEUED, CONTROL = (Path(os.environ["BROKER_FOLDER"], name) for name in ("written", "queued", "control"))
+for folder in (WRITTEN, QUEUED, CONTROL):
+    folder.mkdir(parents=True, exist_ok=True)
+tasks.conf.broker_transport_options = {
+    "data_folder_in": str(QUEUED),
+    "data_folder_out": str(WRITTEN),
+    "control_folder": str(CONTROL),
+}
 
 app = FastAPI()
 monitor.watch(app)
@@ -59,6 +66,9 @@ def order_with_rq():
 @app.post("/orders/celery")
 def order_with_celery():
     price_with_celery.delay("celery")
+    # A worker stops with an error when it reads a file that is being written.
+    for message in WRITTEN.iterdir():
+        message.rename(QUEUED / message.name)
 
 
 @app.post("/orders/arq")

@@ -221,10 +221,11 @@ import celery
 from trackside import Monitor
 
 app = celery.Celery("app", broker="filesystem://")
-for folder in ("queue", "control"):
+for folder in ("written", "queue", "control"):
     os.makedirs(folder, exist_ok=True)
+# A worker stops with an error when it reads a file that is being written: `deliver` moves those that are whole.
 app.conf.broker_transport_options = {
-    "data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control", "polling_interval": 0.02
+    "data_folder_in": "queue", "data_folder_out": "written", "control_folder": "control", "polling_interval": 0.02
 }
 monitor = Monitor("workers")
 monitor.watch(app)
@@ -245,6 +246,11 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def deliver():
+    for name in os.listdir("written"):
+        os.rename(f"written/{name}", f"queue/{name}")
+
+
 class Quiet(WSGIRequestHandler):
     def log_message(self, *about):
         pass
@@ -254,6 +260,7 @@ def page(environ, start_response):
     start_response("200 OK", [])
     if environ["PATH_INFO"] != "/metrics":
         app.tasks[environ["PATH_INFO"][1:]].delay()
+        deliver()
         return [b"0"]
     return [monitor.exposition()]
 
