@@ -216,7 +216,8 @@ def test_the_deadline_holds_and_says_where_it_was_reached(beginning, phase, run,
 
     assert result.reason is Reason.TIMEOUT
     assert result.error == f"no complete answer within 0.2 s (while in phase {phase})"
-    assert 0.2 <= result.duration_s < 1
+    # A loop may wake up a millisecond early.
+    assert 0.19 <= result.duration_s < 1
     assert result.phases_s[phase] > 0.1
 
 
