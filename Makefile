@@ -1,5 +1,5 @@
 # make demo   set up, then start the server, a shop, a worker and traffic; prints one address
-#             SYSTEM=ecommerce_api: another system in the shop's place, one of examples/
+#             SYSTEM=luster: another system in the shop's place, one of examples/
 # make test   set up, then run the tests
 # make check  formatting, lint, types, import order
 # make bench  the measured promises, as ratios to the peers
@@ -44,6 +44,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/sdk/import_cost.py $(ARGS)
 	$(BIN)/python benchmarks/sdk/workers_cost.py $(ARGS)
 	$(BIN)/python benchmarks/sdk/off_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/adapters_cost.py $(ARGS)
+	$(BIN)/python benchmarks/sdk/logs_cost.py $(ARGS)
+	$(BIN)/python benchmarks/jobs/sample_cost.py
+	$(BIN)/python benchmarks/jobs/sql_sample_cost.py
 	$(BIN)/python benchmarks/promql/engine_speed.py
 	$(BIN)/python benchmarks/scrape/scrape_cost.py
 
