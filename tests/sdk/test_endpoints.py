@@ -1,10 +1,15 @@
 import asyncio
 import gzip
 import json
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+from trackside import Monitor
+from trackside.model.metrics import MetricFamily, MetricType
 from trackside.sdk.endpoints import Endpoints, Paths, accepts_gzip
 from trackside.sdk.health import Health
 
@@ -167,3 +172,60 @@ def test_the_overview_tells_what_matters_from_what_does_not(critical, status, wo
     check = shown["checks"]["mail"]
     assert check.pop("duration_ms") >= 0
     assert check == {"status": "failing", "critical": critical, "error": "the probe returned False"}
+
+
+def test_a_busy_application_is_scraped_all_the_same():
+    release = threading.Event()
+    endpoints = Endpoints(Paths(), Health(), Page(may_block=True))
+
+    async def ask():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, release.wait, 10)
+        try:
+            return await asyncio.wait_for(endpoints.answer("GET", "/metrics", {}), 2)
+        finally:
+            release.set()
+            await busy
+
+    assert asyncio.run(ask()).status == 200
+
+
+def test_a_page_that_hangs_is_not_waited_for_by_everybody():
+    release = threading.Event()
+    page = Page(may_block=True)
+    page.render = lambda accept, own_only=False: (release.wait(10) and TEXT, b"")
+    endpoints = Endpoints(Paths(), Health(), page)
+
+    async def ask():
+        waiting = [asyncio.ensure_future(endpoints.answer("GET", "/metrics", {})) for _ in range(20)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        refused = [task.result().status for task in waiting if task.done()]
+        assert (await endpoints.answer("GET", "/health", {})).status == 200
+        release.set()
+        return set(refused), {answer.status for answer in await asyncio.gather(*waiting)}
+
+    assert asyncio.run(ask()) == ({503}, {200, 503})
+
+
+def from_outside():
+    yield MetricFamily("theirs", MetricType.GAUGE, "", [])
+
+
+@pytest.mark.parametrize(
+    ("use", "may_block"),
+    [
+        pytest.param(lambda monitor: monitor.gauge("g").set(1), False, id="nothing of others"),
+        pytest.param(lambda monitor: monitor.gauge("g").set_function(lambda: 1), True, id="a function"),
+        pytest.param(
+            lambda monitor: monitor.gauge("g", labels=("x",)).labels("a").set_function(int), True, id="of one label"
+        ),
+        pytest.param(lambda monitor: monitor.registry.add_collector(from_outside), True, id="a collector"),
+        pytest.param(lambda monitor: monitor.registry.add_collector(partial(iter, ())), True, id="of no module"),
+    ],
+)
+def test_code_of_the_application_does_not_run_on_the_loop(use, may_block, monkeypatch):
+    monkeypatch.delitem(sys.modules, "prometheus_client", raising=False)
+    monitor = Monitor(environ={}, shared=False)
+    use(monitor)
+    assert monitor._page.may_block == may_block

@@ -298,3 +298,14 @@ def test_the_last_answers_are_a_metric_and_collecting_asks_nobody():
     (family,) = health.collect()
     assert [(sample.labels.get("check"), sample.value) for sample in family.samples] == [("db", 1.0), ("mail", 0.0)]
     assert calls == [1]
+
+
+@pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
+def test_without_a_thread_a_check_says_so_and_is_asked_again_by_the_next(ask, no_threads):
+    health, asked = Health(), []
+    health.check("db", lambda: asked.append(1), live=True, cache_s=60)
+    (result,) = ask(health).results
+    assert (result.healthy, result.error) == (False, "could not be asked: RuntimeError: can't start new thread")
+    no_threads.undo()
+    assert ask(health).healthy
+    assert asked == [1]

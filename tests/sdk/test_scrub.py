@@ -227,3 +227,7 @@ def test_allowed_keys_stay():
         "next_token": "abc",
         "token": FILTERED,
     }
+
+
+def test_of_a_pair_the_key_may_be_the_secret():
+    assert Scrubber().value(["Bearer hunter2", "x"]) == [f"Bearer {FILTERED}", FILTERED]

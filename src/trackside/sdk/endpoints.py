@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # type checkers take it for True
 
 if TYPE_CHECKING:
     from trackside.sdk.middleware.answers import Headers
+    from trackside.sdk.own_thread import OwnThread
 
 _COMPRESS_ABOVE_BYTES = 1024
 
@@ -39,7 +40,7 @@ class Exposition(Protocol):
 
     @property
     def may_block(self) -> bool:
-        """Whether rendering runs collectors of others, which may do anything."""
+        """Whether rendering runs code of others, which may do anything."""
 
     def render(self, accept: str, *, own_only: bool = False) -> tuple[str, bytes]:
         """Content type and body, in the best format `accept` allows. `own_only` leaves out what we measure."""
@@ -58,6 +59,7 @@ class Endpoints:
         """Without an exposition there is no metrics endpoint: metrics are off."""
         self._health = health
         self._exposition = exposition
+        self._thread: OwnThread | None = None
         self._metrics: dict[str, bool] = {}
         """Path → whether it shows the application's own families only."""
         self._reports: dict[str, Callable[[HealthReport], tuple[int, dict[str, object]]]] = {}
@@ -104,9 +106,15 @@ class Endpoints:
     async def _metrics_async(self, request: _Request, own_only: bool) -> Response:
         if self._exposition is None or not self._exposition.may_block:
             return self._metrics_response(request, own_only)
-        import asyncio  # noqa: PLC0415 - costs a synchronous application a third of our whole import
+        from trackside.sdk.own_thread import BusyError, OwnThread  # noqa: PLC0415 - asyncio costs a third of our import
 
-        return await asyncio.get_running_loop().run_in_executor(None, self._metrics_response, request, own_only)
+        # Not the loop's executor: the application may keep all of its threads busy, and is looked at just then.
+        if self._thread is None:
+            self._thread = OwnThread("trackside-scrape")
+        try:
+            return await self._thread.call(lambda: self._metrics_response(request, own_only))
+        except BusyError:
+            return Response(503, (("retry-after", "15"), ("content-length", "0")), b"")
 
     def _metrics_response(self, request: _Request, own_only: bool) -> Response:
         if self._exposition is None:

@@ -173,9 +173,20 @@ class Health:
         if loop is not None and _is_coroutine_function(check.probe):
             _start_task(run, check.probe, loop)
         else:
+            self._start_thread(run, loop)
+        return run
+
+    def _start_thread(self, run: _Run, loop: AbstractEventLoop | None) -> None:
+        check = run.check
+        try:
             # Not a pool: its threads would be joined at exit, where a probe that hangs would hang the process.
             Thread(target=_ask, args=(run, loop), name=f"trackside-health-{check.name}", daemon=True).start()
-        return run
+        except Exception as error:  # noqa: BLE001 - the system has no thread to give, or the interpreter ends
+            run.answer.set_result(check.result(f"could not be asked: {_sentence(error)}", 0.0))
+            with self._lock:
+                # Whoever comes next asks anew.
+                if self._runs.get(check.name) is run:
+                    del self._runs[check.name]
 
     def _reported(self, runs: list[_Run]) -> HealthReport:
         now_s = self._now_s()
@@ -273,6 +284,6 @@ def _sentence(error: BaseException) -> str:
     if text and not isinstance(error, UnhealthyError):
         shown = f"{type(error).__name__}: {text}"
     from trackside.model.secret_keys import SecretKeys  # noqa: PLC0415 - as above
-    from trackside.sdk.secret_texts import without_secrets  # noqa: PLC0415 - as above
+    from trackside.model.secret_texts import without_secrets  # noqa: PLC0415 - as above
 
     return without_secrets(shown, SecretKeys())[:_ERROR_LENGTH]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar, cast
 
 from trackside.instruments.counter import Counter
@@ -103,9 +104,9 @@ class Monitor(ReadyMade, Signals):
         self.about = About(service, self.settings, environ, self.context)
         self._watched = Watched()
         self._pusher: Pusher | None = None
-        if self.enabled and (self.settings.remote_write_url or self.settings.server_url):
+        if self.enabled and self.settings.remote_write_url:
             with guard.shielded("read where to push metrics to"):
-                self._push_to()
+                self._push(self._destinations(with_server=False))
 
     def _new_context(self, guard: Guard, options: RequestMetricsOptions, paths: Paths) -> WatchContext:
         return WatchContext(
@@ -126,8 +127,9 @@ class Monitor(ReadyMade, Signals):
         from trackside.instruments.process_metrics import process_families  # noqa: PLC0415 - as above
         from trackside.sdk.metrics_page import MetricsPage  # noqa: PLC0415 - as above
 
-        for collector in (self._collect_info, self.health.collect):
-            self.registry.add_collector(collector)
+        # Nothing that the registry holds holds the monitor: the handler of its logs may be there longer than it is.
+        self.registry.add_collector(partial(_info_families, self._info))
+        self.registry.add_collector(self.health.collect)
         self.registry.add_collector(process_families, "pid")
         page = MetricsPage(self.registry, Bridge(self.registry, self.settings.multiprocess_dir), guard)
         page.connect()
@@ -303,29 +305,37 @@ class Monitor(ReadyMade, Signals):
         native_histograms: bool = False,
     ) -> None:
         """Send all metrics to a remote write receiver every so often, from a thread of its own. It is for platforms
-        where nothing can scrape, and happens by itself where PROMETHEUS_REMOTE_WRITE_URL or TRACKSIDE_URL are set.
+        where nothing can scrape, and happens by itself where PROMETHEUS_REMOTE_WRITE_URL is set.
 
-        url: without one it goes to where those variables say.
+        url: without one it goes to where that variable and TRACKSIDE_URL say. What the server there scrapes as well is
+            counted twice.
         instance: the label `instance`, instead of host and process id. No two processes may have the same.
         native_histograms: with their buckets, which a receiver must be told to expect: others may refuse everything.
             PROMETHEUS_REMOTE_WRITE_NATIVE_HISTOGRAMS says so too.
 
         Raises:
-            ValueError: no URL.
+            ValueError: no URL, neither here nor in the environment.
         """
         if not self.enabled:
             return
         self._push_to(url, username, password)
-        if self._pusher is not None:
-            self._pusher.interval_s, self._pusher.instance = interval_s, instance
-            self._pusher.native_histograms |= native_histograms
-            self._pusher.start()
+        if self._pusher is None or not self._pusher.destinations:
+            raise ValueError(
+                'there is no address to push to: say monitor.push("https://host/api/v1/write"), or set'
+                " PROMETHEUS_REMOTE_WRITE_URL or TRACKSIDE_URL in the environment"
+            )
+        self._pusher.interval_s, self._pusher.instance = interval_s, instance
+        self._pusher.native_histograms |= native_histograms
+        self._pusher.start()
 
     def flush(self, timeout_s: float = 3.0) -> bool:
-        """Push now, before the process ends in a way that runs nothing more (`os._exit`, the end of a serverless
-        call). Whether that was done in time; at an ordinary exit it happens by itself."""
-        pushed = self._pusher is None or self._pusher.flush(timeout_s)
-        return self.flush_signals(timeout_s) and pushed
+        """Send now what waits of metrics, logs, errors, traces and reports of jobs, before the process ends in a way
+        that runs nothing more (`os._exit`, the end of a serverless call). Whether that was done in time, of which there
+        is one for all of them; at an ordinary exit it happens by itself."""
+        from trackside.sdk.flushing import Flushing  # noqa: PLC0415 - most applications never ask for it
+
+        pusher = self._pusher
+        return Flushing.of(self.context).flush(timeout_s, () if pusher is None else (pusher.ask,))
 
     def exposition(self) -> bytes:
         """What `/metrics` answers in the text format; empty when metrics are off."""
@@ -335,20 +345,23 @@ class Monitor(ReadyMade, Signals):
         """Without a URL to where the environment says."""
         # Most applications are scraped, and do not pay for this.
         from trackside.sdk.push.destination import Destination  # noqa: PLC0415 - see above
+
+        self._push([Destination.of("remote_write", url, username, password)] if url else self._destinations())
+
+    def _push(self, where: list[Destination]) -> None:
         from trackside.sdk.push.pusher import Pusher  # noqa: PLC0415 - see above
 
-        where = [Destination.of("remote_write", url, username, password)] if url else self._destinations()
         self._pusher = self._pusher or Pusher(self.registry, self.context.guard, self.service or "app")
         self._pusher.native_histograms |= self.settings.remote_write_native_histograms
         self._pusher.add(where)
 
-    def _destinations(self) -> list[Destination]:
+    def _destinations(self, *, with_server: bool = True) -> list[Destination]:
         from trackside.sdk.push.destination import destinations  # noqa: PLC0415 - as above
 
         def refused(error: ValueError) -> None:
             self.context.guard.failed("read where to push metrics to", error)
 
-        return destinations(self.settings, refused)
+        return destinations(self.settings, refused, with_server=with_server)
 
     def _start_pushing(self) -> None:
         # At the first use and not when the monitor is made: a process that only imports the application pushes nothing.
@@ -360,8 +373,11 @@ class Monitor(ReadyMade, Signals):
             self._pusher.stop()
 
     def _named(self, name: str) -> str:
+        if not isinstance(name, str):
+            raise TypeError(f'expected the name of a metric such as "orders_total"; got {name!r}')
         return name if name.startswith(self._prefix) else self._prefix + name
 
-    def _collect_info(self) -> Iterator[MetricFamily]:
-        help = "The application: its service, environment and version."
-        yield MetricFamily("app_info", MetricType.GAUGE, help, (Sample("app_info", self._info, 1.0),))
+
+def _info_families(info: Labels) -> Iterator[MetricFamily]:
+    help = "The application: its service, environment and version."
+    yield MetricFamily("app_info", MetricType.GAUGE, help, (Sample("app_info", info, 1.0),))

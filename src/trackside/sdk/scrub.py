@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from trackside.model.secret_keys import SecretKeys
-from trackside.sdk.secret_texts import FILTERED, MAX_TEXT, without_secrets
+from trackside.model.secret_texts import FILTERED, MAX_TEXT, without_secrets
 
 __all__ = ["FILTERED", "Scrubber"]
 
@@ -106,7 +106,7 @@ class _Walk:
     def _sequence(self, value: list[Any], depth: int) -> list[Any]:
         # `["Authorization", "…"]`, as lists of headers and parameters have it.
         if len(value) == 2 and isinstance(value[0], str) and value[0] in self._keys:
-            return [value[0], self._secret(value[1])]
+            return [self._text(value[0], depth), self._secret(value[1])]
         return [self.clean(item, depth + 1) for item in value]
 
     def _text(self, text: str, depth: int) -> str:

@@ -1,13 +1,14 @@
 import asyncio
 import os
 import threading
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trackside.instruments.registry import Registry
-from trackside.sdk.families.business import Business, BusinessGauge
+from trackside.sdk.families.business import RETRY_S, Business, BusinessGauge
 from trackside.sdk.families.maker import Maker
 from trackside.sdk.guard import Guard
 
@@ -225,3 +226,31 @@ class TestOnAMonitor:
     def test_a_number_is_not_a_callback(self, monitor):
         with pytest.raises(TypeError, match="expected something to call"):
             monitor.business("a", 42)
+
+
+def test_without_threads_numbers_are_computed_later(business, clock, no_threads):
+    gauge = BusinessGauge("ltv", lambda: 42)
+    business.add(gauge)
+    business.tick()
+    assert gauge.running_since_s is None
+    assert values(business)["business_refresh_failures_total ltv error"] == 1
+    no_threads.undo()
+    clock.now_s += RETRY_S
+    business.tick()
+    until_s = time.monotonic() + 5
+    while gauge.at_s is None and time.monotonic() < until_s:
+        time.sleep(0.005)
+    assert values(business)["ltv"] == 42
+
+
+def test_without_a_thread_that_waits_a_scrape_tries_for_one(no_threads):
+    registry = Registry()
+    business = Business(Maker(registry, Guard(registry.count_error)))
+    gauge = BusinessGauge("ltv", lambda: 42)
+    business.add(gauge)
+    assert business._thread is None
+    no_threads.undo()
+    until_s = time.monotonic() + 5
+    while "ltv" not in values(business) and time.monotonic() < until_s:
+        time.sleep(0.005)
+    assert values(business)["ltv"] == 42

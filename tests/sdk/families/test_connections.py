@@ -37,6 +37,12 @@ def test_made_up_kinds_are_one_family(monitor, shown):
     assert shown(monitor, "other_connections") == {"other_connections": 5}
 
 
+@pytest.mark.parametrize("kind", [None, 3, b"edge"])
+def test_what_is_no_kind_is_refused(monitor, kind):
+    with pytest.raises(TypeError, match='of a kind such as "edge_relay"; got'):
+        monitor.connections(kind)
+
+
 class TestVoice:
     def test_participants_are_counted_by_channel(self, shown):
         monitor = Monitor(prefix="railgun", environ={})

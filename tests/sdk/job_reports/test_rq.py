@@ -16,6 +16,8 @@ from rq.command import send_stop_job_command
 from rq.job import Job
 from rq.worker import WorkerStatus
 
+from trackside.sdk.traces.carriers import continued
+
 
 def work():
     pass
@@ -126,6 +128,14 @@ def test_a_job_that_was_stopped_is_cancelled(queue, connection, monitor, hub):
     assert monitor.flush_signals()
     (report,) = hub.reports
     assert (report.outcome, report.error) == ("cancelled", "Job stopped by user, work-horse terminated.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_report_names_the_request_that_enqueued_it(work_off, queue, monitor, kind):
+    with continued({"x-request-id": "8d2f"}):
+        monitor.watch(queue).enqueue(work)
+    (report,) = work_off(kind)
+    assert report.request_id == "8d2f"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,8 @@ import pytest
 
 from trackside.model.jobs import JobReport
 from trackside.sdk.guard import Guard
-from trackside.sdk.job_reports.sender import MAX_BATCH, MAX_BATCH_BYTES, MAX_WAITING, Sender, destination
+from trackside.sdk.job_reports.sender import MAX_BATCH, MAX_BATCH_BYTES, Sender, destination
+from trackside.sdk.push.backlog import MAX_ITEMS, MAX_SIZE
 from trackside.sdk.push.transport import Outcome
 from trackside.wire.job_reports import PATH, parsed
 
@@ -51,7 +52,7 @@ def sender(post, counts, errors):
 
     made = Sender(destination("http://trackside.example/", "a key"), count, Guard(errors.append), post)
     # Rounds are made by the test.
-    made._thread = threading.current_thread()
+    made._background.end()
     return made
 
 
@@ -84,7 +85,7 @@ def test_batches_are_bounded_in_bytes(sender, post):
 
 
 def test_the_oldest_are_dropped_and_counted(sender, post, counts):
-    for number in range(MAX_WAITING + 5):
+    for number in range(MAX_ITEMS + 5):
         sender.add(report(number))
     assert counts == {"dropped": 5}
     sender.round()
@@ -95,7 +96,7 @@ def test_large_tracebacks_do_not_pile_up(sender, counts):
     for number in range(100):
         sender.add(report(number, traceback="x" * 256 * 1024))
     assert counts["dropped"] > 30
-    assert sender._characters < 17 * 1024 * 1024
+    assert sender._reports.size <= MAX_SIZE
 
 
 def test_a_server_that_is_away_gets_them_later(sender, post, counts, errors):
@@ -145,15 +146,15 @@ def test_a_report_that_cannot_be_written_does_not_keep_the_others(sender, post, 
 def running(post, counts, errors):
     made = Sender(destination("http://trackside.example", ""), lambda *told: None, Guard(errors.append), post)
     yield made
-    made._begin()
+    made._background.end()
 
 
 def test_flushing_waits_until_all_was_tried(running, post):
-    assert running.flush()
-    assert running._thread is None
+    assert running.flush(3)
+    assert not running._background.is_running
     for number in range(100):
         running.add(report(number))
-    assert running.flush()
+    assert running.flush(3)
     assert len(post.ids) == 100
 
 
@@ -189,29 +190,29 @@ def test_adding_never_waits_for_the_network(running):
 
 def test_a_forked_process_sends_its_own_and_nothing_twice(running, post, tmp_path):
     running.add(report("parent"))
-    running.flush()
+    running.flush(3)
     running.add(report("waits"))
     child = os.fork()
     if child == 0:
         try:
             post.bodies.clear()
             running.add(report("child"))
-            running.flush()
+            running.flush(3)
             (tmp_path / "sent").write_text(" ".join(post.ids))
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    running.flush()
+    running.flush(3)
     assert (tmp_path / "sent").read_text() == "child"
     assert post.ids == ["parent", "waits"]
 
 
 def test_what_waits_may_be_taken_back(running, post):
-    running._thread = threading.current_thread()
+    running._background.hold = lambda sender: None
     for number in range(5):
         running.add(report(number, error="x" * 500))
-    running._thread = None
+    del running._background.hold
     taken = running.withdraw(2_100, 1.0)
     assert [one.id for one in taken] == ["0", "1"]
-    assert running.flush()
+    assert running.flush(3)
     assert post.ids == ["2", "3", "4"]

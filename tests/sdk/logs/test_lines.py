@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,16 @@ from trackside.sdk.scrub import Scrubber
 
 NOON = 1767096000.0
 ABOUT = ("info", "AuthService")
+
+
+class Address:
+    """As clients have them: its text is what it stands for."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
 
 
 def line(message="hello", fields=None, failure=None, lines=None):
@@ -82,11 +93,64 @@ def test_many_names_are_not_kept():
         pytest.param("Authorization: Bearer hunter2", {}, id="bearer"),
         pytest.param("cannot reach postgres://app:hunter2@db/shop", {}, id="in a URL"),
         pytest.param("m", {"url": "https://api.example.com/v1/customers/1234567?token=hunter2"}, id="in a long field"),
+        pytest.param("m", {"url": "http://u:hunter2@h"}, id="in a short URL"),
+        pytest.param("m", {"url": "/a?sig=1&pwd=hunter2"}, id="in a short query"),
+        pytest.param("m", {"header": "Bearer hunter2"}, id="short bearer"),
+        pytest.param("m", {"url": Address("http://u:hunter2@h")}, id="in what is no text"),
+        pytest.param("m", {"raw": b"pwd=hunter2"}, id="in bytes"),
+        pytest.param("m", {"error": ValueError("pwd=hunter2")}, id="in an exception"),
+        pytest.param("m", {"urls": ["http://a", {"next": ("Bearer hunter2",)}]}, id="in nested texts"),
+        pytest.param("m", {"calls": {"http://u:hunter2@h": 1}}, id="in a nested key"),
+        pytest.param("m", {"headers": [("Authorization", "hunter2")]}, id="in a pair"),
+        pytest.param("m", {"headers": [{"name": "Cookie", "value": "hunter2"}]}, id="in a named value"),
+        pytest.param("m", {"body": ['{"password": "hunter2"}']}, id="in JSON within"),
+        pytest.param("csrf: hunter2", {}, id="a rare key in the message"),
     ],
 )
 def test_secrets_are_left_out(message, fields):
     assert "hunter2" not in line(message, fields)
     assert "hunter2" in line(message, fields, lines=Lines())
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"f": "tenant-pin=hunter2"}, {"f": ["tenant_pin: hunter2"]}, {"f": {"TenantPin": "hunter2"}}],
+    ids=["field", "list", "key"],
+)
+def test_secrets_of_the_application_are_left_out_of_texts_too(where):
+    lines = Lines(scrubber=Scrubber(("tenant_pin",)))
+    assert "hunter2" not in line("m", where, lines=lines)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "AKIA" + "Z2" * 8,
+        "AIza" + "x1" * 17,
+        "ghs_" + "a1" * 12,
+        "glpat-" + "a1" * 9,
+        "whsec_" + "a1" * 9,
+        "sk-test-" + "a1" * 9,
+        "xoxb-" + "1a" * 8,
+    ],
+)
+def test_short_tokens_of_a_known_form_are_left_out_everywhere(token):
+    for fields in ({"f": token}, {"f": [token]}, {"f": {"g": f"with {token}"}}):
+        assert token not in line("m", fields)
+    assert token not in line(token)
+
+
+def test_what_is_no_secret_stays_as_it_is():
+    fields = {"id": "0123456789abcdef" * 2, "path": "/items/{id}", "at": "12:30:05", "a": ["x=1", {"b": "c: d"}]}
+    assert {name: json.loads(line("m", fields))[name] for name in fields} == fields
+
+
+def test_a_value_of_many_long_texts_is_bounded():
+    began_s = time.process_time()
+    written = json.loads(line("m", {"f": ["password=" + "x=:" * 2_700 for _ in range(100)]}))
+    assert time.process_time() - began_s < 2
+    assert written["f"][0] == "password=[Filtered]"
+    assert written["f"][-1] == "(too much)"
 
 
 def test_secrets_in_exceptions_are_left_out():

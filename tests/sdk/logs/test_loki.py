@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from trackside import Monitor
-from trackside.sdk.logs.loki import MAX_WAITING, OTHER_CONTEXT, LokiPush, destination
+from trackside.sdk.logs.loki import OTHER_CONTEXT, LokiPush, destination
+from trackside.sdk.push.backlog import MAX_ITEMS
 from trackside.sdk.push.transport import Outcome
 
 
@@ -108,7 +109,7 @@ def push(post, counted=None):
         counted[outcome] = counted.get(outcome, 0) + amount
 
     made = LokiPush(destination("http://loki"), {"app": "shop"}, count, post)
-    made._start = lambda: None  # the test is the thread
+    made._background.end()  # the test is the thread
     return made
 
 
@@ -127,10 +128,10 @@ def test_lines_wait_for_a_receiver_that_is_away():
 def test_the_oldest_lines_go_when_there_is_no_room_and_are_counted():
     counted = {}
     one = push(Away(), counted)
-    for number in range(MAX_WAITING + 7):
+    for number in range(MAX_ITEMS + 7):
         one.add(float(number), "info", "x", f"line {number}")
     assert counted == {"dropped": 7}
-    assert one._entries[0].line == "line 7"
+    assert one._entries.take()[0].line == "line 7"
 
 
 def test_loggers_without_end_are_not_streams_without_end():
@@ -163,3 +164,65 @@ def test_a_child_process_sends_its_own_lines_only(untouched_logging, written, re
     lines = [json.loads(line)["message"] for line in receiver.lines]
     assert lines.count("of the child") == 1
     assert "of the parent" in lines
+
+
+def test_told_not_to_push_it_sends_what_waits_and_stops(untouched_logging, written, receiver):
+    others = set(threading.enumerate())
+    monitor = Monitor(environ={})
+    monitor.logs(stream=written, push=receiver.url)
+    logging.getLogger("x").info("before")
+    monitor.logs(stream=written, push=False)
+    logging.getLogger("x").info("after")
+    assert monitor.flush()
+    assert [json.loads(line)["message"] for line in receiver.lines] == ["before"]
+    wait_until(lambda: not {thread for thread in threading.enumerate() if thread.name == "trackside-logs"} - others)
+
+
+def test_another_address_takes_the_place_of_the_first(untouched_logging, written, receiver):
+    monitor = Monitor(environ={"LOKI_URL": receiver.url + "/old"})
+    monitor.logs(stream=written)
+    logging.getLogger("x").info("before")
+    monitor.logs(stream=written, push=receiver.url + "/new")
+    monitor.logs(stream=written, push=receiver.url + "/new", level="DEBUG")
+    logging.getLogger("x").info("after")
+    assert monitor.flush()
+    assert sorted(path.split("/")[1] for path, _, _ in receiver.requests) == ["new", "old"]
+
+
+def test_set_up_again_with_nothing_said_of_it_the_push_stays(untouched_logging, written, receiver):
+    monitor = Monitor(environ={})
+    monitor.logs(stream=written, push=receiver.url)
+    monitor.logs(stream=written, level="DEBUG")
+    logging.getLogger("x").debug("m")
+    assert monitor.flush()
+    assert len(receiver.lines) == 1
+
+
+def test_without_a_thread_lines_are_written_and_sent_later(untouched_logging, written, receiver, no_threads):
+    monitor = Monitor(environ={"LOKI_URL": receiver.url})
+    monitor.logs(stream=written)
+    logging.getLogger("x").info("first")
+    logging.getLogger("x").info("second")
+    assert not monitor.flush()
+    assert [line["message"] for line in written.lines] == ["first", "second"]
+    no_threads.undo()
+    assert monitor.flush()
+    assert len(receiver.lines) == 2
+
+
+def test_long_lines_are_several_requests():
+    away = Away()
+    away.there = True
+    one = push(away)
+    for number in range(50):
+        one.add(float(number), "info", "x", "m" * 50_000)
+    one.round()
+    assert len(away.taken) == 3
+    assert sum(len(stream["values"]) for body in away.taken for stream in body["streams"]) == 50
+
+
+def wait_until(true, timeout_s=5):
+    until_s = time.monotonic() + timeout_s
+    while not true() and time.monotonic() < until_s:
+        time.sleep(0.005)
+    assert true()

@@ -46,6 +46,11 @@ def test_the_environment_names_destinations():
     assert "token" not in repr(settings)
 
 
+def test_the_server_is_one_only_where_it_is_asked_for():
+    settings = Settings.from_environment({"TRACKSIDE_URL": "http://monitor:9490"})
+    assert destinations(settings, pytest.fail, with_server=False) == []
+
+
 def test_nowhere_is_no_destination():
     assert destinations(Settings.from_environment({}), pytest.fail) == []
 

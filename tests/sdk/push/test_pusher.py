@@ -66,13 +66,22 @@ def test_the_variables_are_enough(receiver, new_monitor):
     assert {series.labels.get("job") for series in request.series} == {"shop"}
 
 
-def test_the_server_gets_them_with_its_key(receiver):
+def test_the_server_gets_them_with_its_key_when_it_was_asked_for(receiver):
     monitor = Monitor("shop", environ={"TRACKSIDE_URL": receiver.url, "TRACKSIDE_KEY": "secret"})
+    monitor.push()
     monitor.counter("orders_total").inc()
     monitor.flush()
     monitor._pusher.stop()
     path, headers, _ = receiver.requests[0]
     assert (path, headers["Authorization"]) == ("/api/v1/write", "Bearer secret")
+
+
+def test_where_the_server_is_says_nothing_of_pushing_to_it(receiver):
+    """It may scrape the application: what came twice would be counted twice."""
+    monitor = Monitor("shop", environ={"TRACKSIDE_URL": receiver.url, "TRACKSIDE_KEY": "secret"})
+    monitor.counter("orders_total").inc()
+    assert monitor.flush()
+    assert receiver.requests == []
 
 
 def test_push_names_a_receiver_in_the_code(receiver):
@@ -108,7 +117,7 @@ def test_without_a_receiver_there_is_no_thread():
 
 
 def test_a_monitor_that_is_not_used_pushes_nothing(receiver, new_monitor):
-    assert new_monitor()._pusher._now.thread is None
+    assert not new_monitor()._pusher._background.is_running
 
 
 def test_off_means_off(receiver):
@@ -125,6 +134,23 @@ def test_a_variable_that_is_no_url_is_told_and_nothing_else_happens(caplog):
     assert "expected an address such as" in caplog.text
     with pytest.raises(ValueError, match="expected an address"):
         monitor.push("prometheus:9090")
+
+
+def test_pushing_to_nowhere_is_refused_with_what_to_set(receiver, new_monitor):
+    for environ in ({}, {"PROMETHEUS_REMOTE_WRITE_URL": "prometheus:9090"}):
+        with pytest.raises(ValueError, match="PROMETHEUS_REMOTE_WRITE_URL or TRACKSIDE_URL in the environment"):
+            Monitor("shop", environ=environ).push()
+    new_monitor().push()
+    Monitor("shop", environ={"ENABLE_PROMETHEUS_METRICS": "false"}).push()
+
+
+def test_without_a_thread_the_application_runs_on_and_is_pushed_later(receiver, new_monitor, no_threads):
+    monitor = new_monitor()
+    monitor.counter("orders_total").inc()
+    assert not monitor.flush()
+    no_threads.undo()
+    assert monitor.flush()
+    assert list(receiver.values("orders_total").values()) == [1]
 
 
 def test_a_round_is_due_every_interval(new_pusher):

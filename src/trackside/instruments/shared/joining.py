@@ -24,7 +24,7 @@ def share(registry: Registry, service: str, where: str = "") -> Membership:
     leader = processes.leader(mine.id) or mine
     number = _here.number(service)
     directory = partial(Path, where) if where else partial(place.directory, service, number, leader)
-    membership = Membership(registry, directory, 0 if where else leader.id, _here.start)
+    membership = Membership(registry, directory, 0 if where else leader.id, _here.start, _here.again)
     registry.membership = membership
     _here.add(membership)
     if where or leader.id != mine.id:
@@ -51,6 +51,10 @@ class _Here:
     def start(self) -> None:
         """Publish from now on. Any number of times."""
         self._publisher.start()
+
+    def again(self) -> None:
+        """If there was no thread to be had."""
+        self._publisher.again()
 
     def number(self, service: str) -> int:
         """A process may have several registries of one service, which must not be added up: its first belongs to the

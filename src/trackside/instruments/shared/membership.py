@@ -35,10 +35,11 @@ class Membership:
         directory: Callable[[], Path | None],
         process_id: int = 0,
         on_join: Callable[[], None] = lambda: None,
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         """`directory` says where the files of this application are: asked again when that place is gone. `process_id`
         is that of the process that all others come from. `on_join` is called when there is something to publish from
-        now on."""
+        now on, `on_look` whenever somebody reads what there is."""
         self.lock = registry.lock
         self.process_id = process_id
         self._registry = registry
@@ -49,6 +50,7 @@ class Membership:
         self._said: dict[str, said.SaidReader] = {}
         self._said_last = ""
         self._on_join = on_join
+        self._on_look = on_look
         self._election: Election | None = None
         self._looked = local()
 
@@ -82,12 +84,13 @@ class Membership:
         if getattr(self._looked, "just_now", False):
             self._looked.just_now = False
         else:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         if self._cells is None and self._directory is not None and self._directory.is_dir():
             self.join()
         if self._siblings is not None and self._cells is not None:
+            self._on_look()
             with self._shielded():
                 self._siblings.refresh()
 
@@ -105,7 +108,7 @@ class Membership:
         return list(found.values())
 
     def across(self, families: Sequence[tuple[MetricFamily, Across]]) -> list[MetricFamily]:
-        self._look()
+        self.look()
         self._looked.just_now = True
         siblings = self._siblings
         if siblings is None or self._cells is None:

@@ -17,18 +17,28 @@ class Publisher:
         self._publish = publish
         self._stopped = Event()
         self._thread: Thread | None = None
+        self._is_wanted = False
 
     def start(self) -> None:
-        """Any number of times."""
-        if self._thread is not None:
+        """Any number of times. Never raises: where no thread can be had, `again` gets one later."""
+        self._is_wanted = True
+        self.again()
+
+    def again(self) -> None:
+        if self._thread is not None or not self._is_wanted:
             return
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, args=(self._stopped,), name="trackside-publish", daemon=True)
-        self._thread.start()
+        stopped = Event()
+        thread = Thread(target=self._run, args=(stopped,), name="trackside-publish", daemon=True)
+        # Before it runs: it may be stopped at once.
+        self._stopped, self._thread = stopped, thread
+        try:
+            thread.start()
+        except Exception:  # noqa: BLE001 - the system has none to give, or the interpreter ends
+            self._thread = None
 
     def stop(self) -> None:
         """And wait for it: a process is forked with no thread of ours in the middle of something."""
-        thread, self._thread = self._thread, None
+        thread, self._thread, self._is_wanted = self._thread, None, False
         self._stopped.set()
         if thread is not None:
             thread.join(_STOP_TIMEOUT_S)

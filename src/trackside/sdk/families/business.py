@@ -21,6 +21,8 @@ Callback = Callable[[], object]
 in an event loop of its own."""
 
 FAILURES = "business_refresh_failures_total"
+RETRY_S = 10.0
+"""After a thread could not be had."""
 _REASONS = ("error", "timeout")
 
 
@@ -99,10 +101,9 @@ class Business:
         now_s = self._now_s()
         next_s = now_s + 60.0
         for gauge in list(self._gauges.values()):
-            began_s = gauge.running_since_s
-            if began_s is None and gauge.due_s <= now_s:
+            if gauge.running_since_s is None and gauge.due_s <= now_s:
                 self._start(gauge, now_s)
-                began_s = now_s
+            began_s = gauge.running_since_s
             if began_s is None:
                 next_s = min(next_s, gauge.due_s)
             elif gauge.is_late:
@@ -134,20 +135,28 @@ class Business:
 
     def _start(self, gauge: BusinessGauge, now_s: float) -> None:
         gauge.running_since_s = now_s
-        Thread(target=self.refresh, args=(gauge,), name=f"trackside-{gauge.name}", daemon=True).start()
+        try:
+            Thread(target=self.refresh, args=(gauge,), name=f"trackside-{gauge.name}", daemon=True).start()
+        except Exception as error:  # noqa: BLE001 - the system has no thread to give, or the interpreter ends
+            gauge.running_since_s = None
+            gauge.due_s = now_s + min(gauge.interval_s, RETRY_S)
+            gauge.failures["error"] += 1
+            self._guard.failed(f"compute {gauge.name}", error)
 
     def _ensure_thread(self) -> None:
-        # Asked at each scrape, since a fork copies everything but the threads: of the lock even that it is held.
+        # Asked at each scrape, since a fork copies everything but the threads: of the lock even that it is held. And
+        # since there may have been no thread to be had.
         if self._process_id != os.getpid():
             self._process_id = os.getpid()
             self._changed = Condition()
             for gauge in self._gauges.values():
                 gauge.running_since_s = None
-        with self._changed:
+        with self._guard.shielded("start to compute numbers of the business"), self._changed:
             if self._thread is not None and self._thread.is_alive():
                 return
-            self._thread = Thread(target=self._run, name="trackside-business", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name="trackside-business", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         while True:

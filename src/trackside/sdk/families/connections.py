@@ -20,6 +20,12 @@ class AllConnections:
         self._kinds: dict[str, Connections] = {}
 
     def of(self, kind: str) -> Connections:
+        """
+        Raises:
+            TypeError: no text. Others are labels, which anything can be; this is in the name of a metric.
+        """
+        if not isinstance(kind, str):
+            raise TypeError(f'connections are of a kind such as "edge_relay"; got {kind!r}')
         found = self._kinds.get(kind)
         if found is None:
             if len(self._kinds) >= MAX_KINDS:

@@ -11,6 +11,7 @@ from trackside.model.jobs import JobReport
 from trackside.sdk.job_reports.current import CURRENT, Spending
 from trackside.sdk.job_reports.meter import Meter, Reading, Usage
 from trackside.sdk.job_reports.texts import error_of, traceback_of
+from trackside.sdk.logs.fields import current_fields
 from trackside.sdk.traces.current import current_trace
 
 
@@ -36,7 +37,7 @@ class Attempt:
     def __init__(self, facts: Facts, send: Callable[[JobReport], object], spending: Spending | None = None) -> None:
         self.facts = facts
         self.spending = spending or Spending()
-        self.trace_id = ""
+        self.trace_id = self.request_id = ""
         self.error = ""
         self.traceback = ""
         self.started_ms = round(time() * 1000)
@@ -66,10 +67,13 @@ class Attempt:
         self.error, self.traceback = error_of(error), traceback_of(error)
 
     def note_trace(self) -> None:
-        """Within the trace that it belongs to."""
+        """Within the trace and the request that it belongs to."""
         found = current_trace() if not self.trace_id else None
         if found is not None:
             self.trace_id = found[0]
+        own_id = current_fields().get("request_id") if not self.request_id else None
+        if isinstance(own_id, str):
+            self.request_id = own_id
 
     def end(self, outcome: str, usage: Usage | None = None, *, is_timed: bool = True) -> None:
         """`usage`: as measured from outside. `is_timed`: it is known when it began."""
@@ -103,5 +107,6 @@ class Attempt:
                 used.peak_memory_bytes,
                 self.trace_id,
                 about.backend,
+                self.request_id,
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 
 from trackside.model.jobs import JobReport
 from trackside.sdk.flushing import Flushing
@@ -22,7 +23,14 @@ class JobReports:
         self._guard = guard
         self._service = service or "app"
         self.meter = Meter()
-        os.register_at_fork(after_in_child=self.meter.renew)
+        renew = weakref.WeakMethod(self.meter.renew)
+
+        def in_child() -> None:
+            method = renew()
+            if method is not None:
+                method()
+
+        os.register_at_fork(after_in_child=in_child)
 
     @classmethod
     def of(cls, context: WatchContext) -> JobReports | None:
@@ -44,7 +52,7 @@ class JobReports:
         )
         to = destination(context.settings.server_url, context.settings.server_key)
         sender = Sender(to, lambda outcome, amount: counter.labels(outcome).inc(amount), context.guard)
-        Flushing.of(context).add(sender.flush)
+        Flushing.of(context).add_asked(sender.ask)
         return cls(sender, context.guard, context.service)
 
     def begin(self, facts: Facts, spending: Spending | None = None) -> Attempt:
@@ -65,9 +73,6 @@ class JobReports:
             self._sender.add(report)
         except Exception as error:  # noqa: BLE001 - the host must not notice us
             self._guard.failed("report a job", error)
-
-    def flush(self, timeout_s: float) -> bool:
-        return self._sender.flush(timeout_s)
 
 
 def this_worker() -> str:

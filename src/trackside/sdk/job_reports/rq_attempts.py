@@ -101,6 +101,7 @@ class RqAttempts:
             "error": attempt.error,
             "traceback": attempt.traceback,
             "trace_id": attempt.trace_id,
+            "request_id": attempt.request_id,
             "started_ms": _ms(job.started_at),
         }
         return {"attempt": json.dumps(told), "reports": json.dumps(list(map(asdict, _withdrawn())))}
@@ -117,6 +118,7 @@ class RqAttempts:
         attempt.error = told.get("error") or attempt.error
         attempt.traceback = told.get("traceback") or attempt.traceback
         attempt.trace_id = told.get("trace_id") or attempt.trace_id
+        attempt.request_id = told.get("request_id") or attempt.request_id
         # RQ's own moment, as it is stored with the job: by it this is known to be the same attempt.
         attempt.started_ms = told.get("started_ms") or attempt.started_ms
         attempt.end(LOST if self._was_killed and status == "failed" else status, self._usage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from time import gmtime, strftime
 
@@ -14,9 +15,11 @@ MAX_LINE = 65_536
 """Characters of a line: collectors cut or drop longer ones, and half of a JSON object is none."""
 _OWN = frozenset(("timestamp", "level", "context", "message", "exception"))
 _MAX_KNOWN = 1_024
-_LONG = 48
-"""Characters from which on a field's text is looked at for secrets of a known form; shorter ones hold few."""
+_SHORT = 48
+"""Characters of a text that is written at once if it is one word, and none that a known form of secrets begins with."""
 _PLAIN = 2**53
+# What stands before `=` and `:`. It begins where a run of such characters does and takes all: nothing is tried twice.
+_BEFORE_VALUE = re.compile(r"(?<![\w.%\[\]-])([\w.%\[\]-]++)[\\\"']{0,8}\s{0,8}[=:]")
 _FILTERED = quoted(FILTERED)
 # Line ends to some readers of text, though not to JSON.
 _LINE_ENDS = {0x7F: "\\u007f", 0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -51,14 +54,16 @@ class Lines:
         head = self._heads.get(about) or self._new_head(about)
         line = f'{{"timestamp":"{text}.{int((when_s - seconds) * 1000):03d}Z",{head}{self._text(message)}'
         left_out = 0
-        befores = self._befores
+        befores, harmless = self._befores, self._harmless
         for name, value in fields.items():
             before, is_secret = befores.get(name) or self._new_before(name)
             # The usual values without a call.
             kind = type(value)
             if is_secret:
                 line += before + _FILTERED
-            elif kind is str and len(value) < _LONG:  # type: ignore[arg-type]
+            elif kind is str and (
+                value in harmless or (len(value) < _SHORT and value.isalnum() and value[0] != "A")  # type: ignore[arg-type, attr-defined, index]
+            ):
                 line += before + quoted(value)  # type: ignore[arg-type]
             elif kind is int and -_PLAIN < value < _PLAIN:  # type: ignore[operator]
                 line += f"{before}{value}"
@@ -82,7 +87,7 @@ class Lines:
         # Most messages are the same few texts.
         if self._scrubber is None or text in self._harmless:
             return quoted(text)
-        if may_hold_secret(text):
+        if may_hold_secret(text) or self._names_secret(text):
             return quoted(self._scrubber.text(text))
         if len(self._harmless) >= _MAX_KNOWN:
             self._harmless.clear()
@@ -90,10 +95,14 @@ class Lines:
             self._harmless.add(text)
         return quoted(text)
 
+    def _names_secret(self, text: str) -> bool:
+        keys = self._secret_keys
+        return ("=" in text or ":" in text) and any(name in keys for name in _BEFORE_VALUE.findall(text))
+
     def _value(self, value: object) -> str:
         if type(value) is str:
             return self._text(value)
-        return json_of(value, self._secret_keys)
+        return json_of(value, self._secret_keys, self._text)
 
     def _failure(self, failure: Fields) -> str:
         return "{" + ",".join(f"{quoted(name)}:{self._value(value)}" for name, value in failure.items()) + "}"
@@ -138,9 +147,17 @@ def _holds_known_token(text: str) -> bool:
         or "sk_" in text
         or "rk_" in text
         or "ghp_" in text
+        or "gho_" in text
+        or "ghu_" in text
+        or "ghs_" in text
+        or "ghr_" in text
         or "github_pat_" in text
+        or "glpat-" in text
+        or "whsec_" in text
+        or "SG." in text
         or "xox" in text
         or "AKIA" in text
+        or "ASIA" in text
         or "AIza" in text
         or "PRIVATE KEY" in text
     )

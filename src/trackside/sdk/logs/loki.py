@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import atexit
 import gzip
 import json
-import os
 import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from threading import Condition, Thread
 from typing import NamedTuple
 
+from trackside.sdk.push.background import Background, Wait
+from trackside.sdk.push.backlog import Backlog
 from trackside.sdk.push.destination import Destination
-from trackside.sdk.push.outbox import Outbox
+from trackside.sdk.push.outbox import DROPPED, FAILED, Outbox
 from trackside.sdk.push.transport import Post, post
 
 PATH = "/loki/api/v1/push"
-MAX_WAITING = 10_000
-"""Lines not yet packed. Beyond it the oldest go: what happens now is what one will ask for."""
 MAX_BATCH = 2_000
 """Lines in one request."""
+MAX_BATCH_CHARACTERS = 1024 * 1024
+"""Of them: receivers refuse requests of several megabytes."""
 INTERVAL_S = 1.0
-FLUSH_TIMEOUT_S = 3.0
 MAX_CONTEXTS = 100
 """Loggers that are streams of their own; the lines of further ones share a stream."""
 OTHER_CONTEXT = "(other)"
@@ -56,46 +52,26 @@ def destination(url: str, key: str = "") -> Destination:
 class LokiPush:
     def __init__(self, to: Destination, labels: Mapping[str, str], count: Count, post: Post = post) -> None:
         """`labels` are those of every stream, which has level and context too."""
+        self.destination = to
         self._labels = {name: value for name, value in labels.items() if value}
         self._count = count
         self._post = post
         self._contexts: set[str] = set()
+        self._entries: Backlog[Entry] = Backlog(lambda entry: len(entry.line), lambda dropped: count(DROPPED, dropped))
         self._outbox = Outbox(to, lambda outcome: count(outcome, 1))
-        self._begin()
-        self._registered = False
-
-    def _begin(self) -> None:
-        self._entries: deque[Entry] = deque()
-        self._condition = Condition()
-        self._thread: Thread | None = None
-        self._asked = self._answered = 0
+        self._background = Background(self, "trackside-logs")
 
     def add(self, when_s: float, level: str, context: str, line: str) -> None:
-        entries = self._entries
-        entries.append(Entry(int(when_s * 1e9), level, context, line))
-        if len(entries) > MAX_WAITING:
-            try:
-                entries.popleft()
-            except IndexError:
-                return
-            self._count("dropped", 1)
-        if self._thread is None:
-            self._start()
+        self._entries.add(Entry(int(when_s * 1e9), level, context, line))
+        self._background.hold(self)
 
-    def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
-        """Whether everything was tried within the time; it may not have been taken."""
-        if self._thread is None:
-            if not self._entries:
-                return True
-            self._start()
-        until_s = time.monotonic() + timeout_s
-        with self._condition:
-            self._asked += 1
-            asked = self._asked
-            self._condition.notify_all()
-            while self._answered < asked and time.monotonic() < until_s:
-                self._condition.wait(max(0.0, until_s - time.monotonic()))
-            return self._answered >= asked
+    def ask(self) -> Wait:
+        return self._background.ask()
+
+    def stop(self) -> None:
+        """What waits is tried once more, without anybody waiting for that."""
+        self._background.ask()
+        self._background.end()
 
     def round(self, *, at_once: bool = False) -> None:
         """Pack what waits, and send."""
@@ -104,11 +80,25 @@ class LokiPush:
             self._outbox.add(self._packed(self._taken()))
         self._outbox.ship(self._post, time.monotonic, at_once=at_once)
 
+    def wait_s(self) -> float:
+        return INTERVAL_S
+
+    def holds(self) -> bool:
+        return bool(self._entries) or bool(self._outbox)
+
+    def failed(self, error: Exception) -> None:
+        # Counted only: a line about lines that cannot be sent would be one more of them.
+        self._count(FAILED, 1)
+
+    def in_child(self, *, ran: bool) -> None:
+        # The child's first line starts a thread of its own.
+        self._entries.clear()
+        self._outbox.clear()
+
     def _taken(self) -> list[Entry]:
-        taken: list[Entry] = []
-        while self._entries and len(taken) < MAX_BATCH:
-            taken.append(self._entries.popleft())
-        return taken
+        first = self._entries.take()
+        room = MAX_BATCH_CHARACTERS - sum(len(entry.line) for entry in first)
+        return first + self._entries.take(MAX_BATCH - len(first), room)
 
     def _packed(self, entries: list[Entry]) -> bytes:
         streams: dict[tuple[str, str], list[object]] = {}
@@ -127,46 +117,3 @@ class LokiPush:
                 return OTHER_CONTEXT
             self._contexts.add(context)
         return context
-
-    def _start(self) -> None:
-        with self._condition:
-            if self._thread is None:
-                self._register()
-                thread = Thread(target=self._loop, args=(self._condition,), name="trackside-logs", daemon=True)
-                self._thread = thread
-                thread.start()
-
-    def _loop(self, condition: Condition) -> None:
-        while condition is self._condition:
-            with condition:
-                if self._asked == self._answered:
-                    condition.wait(INTERVAL_S)
-                asked = self._asked
-            try:
-                self.round(at_once=asked > self._answered)
-            except Exception:  # noqa: BLE001 - a thread that ends would send nothing ever again, and logging it logs
-                self._count("failed", 1)
-            with condition:
-                self._answered = asked
-                condition.notify_all()
-
-    def _register(self) -> None:
-        if self._registered:
-            return
-        self._registered = True
-        mine = weakref.ref(self)
-
-        def flush() -> None:
-            push = mine()
-            if push is not None:
-                push.flush()
-
-        def begin() -> None:
-            push = mine()
-            if push is not None:
-                # The parent sends what waited; the child's first line starts a thread of its own.
-                push._begin()
-                push._outbox.clear()
-
-        atexit.register(flush)
-        os.register_at_fork(after_in_child=begin)

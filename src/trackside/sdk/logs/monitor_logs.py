@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -18,6 +17,7 @@ from trackside.sdk.logs.output import Output
 from trackside.sdk.logs.request_scope import AsgiRequestScope, WsgiRequestScope
 from trackside.sdk.logs.structlog_lines import connect
 from trackside.sdk.logs.takeover import log_uncaught, take_over
+from trackside.sdk.push.destination import Destination
 from trackside.sdk.scrub import Scrubber
 from trackside.sdk.surroundings import Layer, Surroundings
 
@@ -58,7 +58,7 @@ class MonitorLogs:
             raise ValueError(f'stream must be "stdout", "stderr" or a stream to write to; got {options.stream!r}')
         output = Output(options.stream, count)
         handler = JsonHandler(Lines(options.names, Scrubber(options.secret_keys)), output, count)
-        self._start_push(options.push)
+        self._set_push(options.push)
         if self._push is not None:
             output.copy = self._push.add
         self.handler, self._level = handler, level
@@ -72,7 +72,6 @@ class MonitorLogs:
             Surroundings.of(self._context).add(
                 Layer(lambda app: AsgiRequestScope(app, self.take_over), WsgiRequestScope)
             )
-            _renew_after_fork(self)
         return handler
 
     def take_over(self) -> None:
@@ -82,19 +81,29 @@ class MonitorLogs:
                 take_over(self.handler)
                 connect(self.handler, self._level)
 
-    def _start_push(self, push: str | bool | None) -> None:
-        url = push if isinstance(push, str) else self._about.signals.loki_url
-        key = ""
-        if push is True and not url:
-            url, key = self._about.settings.server_url, self._about.settings.server_key
-        if push is False or not url:
-            if push is True:
-                raise ValueError("push=True needs TRACKSIDE_URL or LOKI_URL in the environment; or give an address")
-            return
-        if self._push is None:
+    def _set_push(self, push: str | bool | None) -> None:
+        to = self._push_to(push)
+        if self._push is not None and (push is False or (to is not None and to != self._push.destination)):
+            self._push.stop()
+            self._push = None
+        if to is not None and self._push is None:
             labels = {"app": self._about.service, "environment": self._about.settings.environment}
-            self._push = LokiPush(destination(url, key), labels, self._counter())
-            Flushing.of(self._context).add(self._push.flush)
+            self._push = LokiPush(to, labels, self._counter())
+            Flushing.of(self._context).add_asked(self._push.ask)
+
+    def _push_to(self, push: str | bool | None) -> Destination | None:
+        """None: nothing is said of another place than until now, or that there is none."""
+        if push is False:
+            return None
+        url = push if isinstance(push, str) else self._about.signals.loki_url
+        if url:
+            return destination(url)
+        if push is not True:
+            return None
+        settings = self._about.settings
+        if not settings.server_url:
+            raise ValueError("push=True needs TRACKSIDE_URL or LOKI_URL in the environment; or give an address")
+        return destination(settings.server_url, settings.server_key)
 
     def _counter(self) -> Callable[[str, int], None]:
         counter = Maker(self._context.registry, self._context.guard).counter(
@@ -110,11 +119,3 @@ def _level(level: int | str) -> int:
     if not isinstance(number, int):
         raise ValueError(f'level must be one of logging\'s, such as "INFO"; got {level!r}')
     return number
-
-
-def _renew_after_fork(logs: MonitorLogs) -> None:
-    def renew() -> None:
-        if logs.handler is not None:
-            logs.handler.output.renew_lock()
-
-    os.register_at_fork(after_in_child=renew)

@@ -42,13 +42,19 @@ class Destination:
         return cls(name, bare, headers)
 
 
-def destinations(settings: Settings, refused: Callable[[ValueError], None]) -> list[Destination]:
-    """Those that the environment names. `refused` is told of one that is no URL; the others are pushed to."""
+def destinations(
+    settings: Settings, refused: Callable[[ValueError], None], *, with_server: bool = True
+) -> list[Destination]:
+    """Those that the environment names. `refused` is told of one that is no URL; the others are pushed to.
+
+    with_server: TRACKSIDE_URL too. It says where the server is, and that may scrape the application: what is pushed
+        there besides is counted twice.
+    """
     named = []
     if settings.remote_write_url:
         username, password = settings.remote_write_username, settings.remote_write_password
         named.append(("remote_write", settings.remote_write_url, username, password))
-    if settings.server_url:
+    if settings.server_url and with_server:
         named.append(("trackside", settings.server_url + SERVER_PATH, "", settings.server_key))
     found = []
     for about in named:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import time
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
-from threading import Condition, Lock, Thread
+from threading import Lock
 
 from trackside.instruments.registry import Registry
 from trackside.sdk.families.maker import Maker
 from trackside.sdk.guard import Guard
+from trackside.sdk.push.background import Background, Wait
 from trackside.sdk.push.destination import Destination
 from trackside.sdk.push.encoding import Encoding
 from trackside.sdk.push.outbox import Outbox
@@ -21,7 +21,6 @@ from trackside.sdk.push.transport import Post, post
 INTERVAL_S = 15.0
 FIRST_S = 2.0
 """Until the first push: a new process shows itself soon, and one that was forked for a moment does not."""
-FLUSH_TIMEOUT_S = 3.0
 _FORK_TIMEOUT_S = 1.0
 
 
@@ -57,52 +56,42 @@ class Pusher:
         self._outboxes: list[Outbox] = []
         self._owner = os.getpid()
         self._now = _Process(self._owner)
+        self._background = Background(self, "trackside-push")
         self._registered = False
+
+    @property
+    def destinations(self) -> list[Destination]:
+        return [outbox.destination for outbox in self._outboxes]
 
     def add(self, destinations: Iterable[Destination]) -> None:
         for destination in destinations:
-            if all(outbox.destination != destination for outbox in self._outboxes):
+            if destination not in self.destinations:
                 count = partial(self._count, destination.name)
                 self._outboxes = [*self._outboxes, Outbox(destination, count)]
 
     def start(self) -> None:
         """Any number of times."""
-        process = self._now
-        if process.thread is not None or process.stopped or not self._outboxes:
-            return
-        with self._guard.shielded("start to push metrics"), process.starting:
-            if process.thread is None:
-                self._register()
-                thread = Thread(target=self._loop, args=(process,), name="trackside-push", daemon=True)
-                thread.start()
-                process.thread = thread
+        if self._outboxes:
+            self._register()
+            self._background.start()
 
-    def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
+    def ask(self) -> Wait:
+        """Send what there is now. What is returned waits for that."""
+        return self._background.ask()
+
+    def flush(self, timeout_s: float) -> bool:
         """Send what there is now. Whether that was done within the time, though perhaps nobody took it."""
-        self.start()
-        process = self._now
-        if process.thread is None or process.stopped:
-            return not self._outboxes
-        until_s = time.monotonic() + timeout_s
-        with process.condition:
-            process.asked += 1
-            asked = process.asked
-            process.condition.notify_all()
-            while process.answered < asked and time.monotonic() < until_s:
-                process.condition.wait(max(0.0, until_s - time.monotonic()))
-            return process.answered >= asked
+        return self._background.flush(timeout_s)
 
     def stop(self) -> None:
         """For good, in this process: what somebody else reports is not pushed from here."""
-        process = self._now
-        process.stopped = True
-        with process.condition:
-            process.condition.notify_all()
+        self._background.end()
 
-    def round(self, now_s: float, *, at_once: bool = False) -> None:
+    def round(self, now_s: float | None = None, *, at_once: bool = False) -> None:
         """Read the registry if that is due (or at once), and send."""
         process = self._now
-        if at_once or now_s >= process.due_s:
+        now_s = time.monotonic() if now_s is None else now_s
+        if at_once or process.due_s is None or now_s >= process.due_s:
             process.due_s = now_s + self.interval_s
             with self._guard.shielded("read the metrics to push"):
                 for message in self._messages(process) if self._leads() else ():
@@ -113,23 +102,27 @@ class Pusher:
             if trouble is not None:
                 self._guard.failed(f"push metrics to {outbox.destination.name}", PushError(trouble.reason))
 
-    def _loop(self, process: _Process) -> None:
-        process.due_s = time.monotonic() + min(FIRST_S, self.interval_s)
-        while True:
-            with process.condition:
-                if process.asked == process.answered:
-                    process.condition.wait(max(0.05, self._next_s(process) - time.monotonic()))
-                asked = process.asked
-            if process.stopped:
-                return
-            with self._guard.shielded("push metrics"):
-                self.round(time.monotonic(), at_once=asked > process.answered)
-            with process.condition:
-                process.answered = asked
-                process.condition.notify_all()
+    def wait_s(self) -> float:
+        process, now_s = self._now, time.monotonic()
+        if process.due_s is None:
+            process.due_s = now_s + min(FIRST_S, self.interval_s)
+        waiting = [outbox.not_before_s for outbox in self._outboxes if len(outbox)]
+        return max(0.05, min([process.due_s, *waiting]) - now_s)
 
-    def _next_s(self, process: _Process) -> float:
-        return min([process.due_s, *(outbox.not_before_s for outbox in self._outboxes if len(outbox))])
+    def holds(self) -> bool:
+        # There is always a registry to read: an application may have kept its counters only.
+        return bool(self._outboxes)
+
+    def failed(self, error: Exception) -> None:
+        self._guard.failed("push metrics", error)
+
+    def in_child(self, *, ran: bool) -> None:
+        """The child begins anew, under its own name."""
+        self._now = _Process(os.getpid())
+        for outbox in self._outboxes:
+            outbox.clear()
+        if ran:
+            self.start()
 
     def _messages(self, process: _Process) -> list[bytes]:
         with process.reading:
@@ -156,11 +149,8 @@ class Pusher:
             return
         self._registered = True
         mine = weakref.ref(self)
-        atexit.register(_called(mine, Pusher.flush))
         os.register_at_fork(
-            before=_called(mine, Pusher._before_fork),
-            after_in_parent=_called(mine, Pusher._after_fork),
-            after_in_child=_called(mine, Pusher._in_child),
+            before=_called(mine, Pusher._before_fork), after_in_parent=_called(mine, Pusher._after_fork)
         )
 
     def _before_fork(self) -> None:
@@ -171,29 +161,15 @@ class Pusher:
         if self._now.held:
             self._now.reading.release()
 
-    def _in_child(self) -> None:
-        """Threads are not forked: the child begins anew, under its own name."""
-        parent, self._now = self._now, _Process(os.getpid())
-        self._now.stopped = parent.stopped
-        for outbox in self._outboxes:
-            outbox.clear()
-        if parent.thread is not None:
-            self.start()
-
 
 class _Process:
     """What a fork does not hand on."""
 
     def __init__(self, id: int) -> None:
         self.id = id
-        self.condition = Condition()
-        self.starting = Lock()
         self.reading = Lock()
         self.held = False
-        self.thread: Thread | None = None
-        self.stopped = False
-        self.asked = self.answered = 0
-        self.due_s = 0.0
+        self.due_s: float | None = None
         self.encoding: Encoding | None = None
 
 

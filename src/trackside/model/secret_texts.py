@@ -41,6 +41,7 @@ _VALUE = re.compile(
     rf"b?(?:{_QUOTED})|\\+\"(?:[^\"\\]|\\[^\"])*+(?:\\+\")?|[\[{{(][^\]}})]*+[\]}})]*+|[^\s,;&\"'\]}})<>]++"
 )
 _QUOTES = ('\\"', '"', "'")
+_HALF_KEY = re.compile(r"\A[^-]*-----END [A-Z ]{0,40}PRIVATE KEY-----")
 
 
 def without_secrets(text: str, keys: SecretKeys) -> str:
@@ -56,6 +57,19 @@ def without_secrets(text: str, keys: SecretKeys) -> str:
         text = _WHOLE_HEADERS.sub(rf"\1\2{FILTERED}", text)
         text = _without_assigned(text, keys)
     return text
+
+
+def traceback_without_secrets(text: str, keys: SecretKeys) -> str:
+    """The same of a text whose end says the most. It is cut in its middle, where no half of a secret may stay that
+    cannot be recognized any more."""
+    if len(text) <= MAX_TEXT:
+        return without_secrets(text, keys)
+    lines_at = text.find("\n", len(text) - MAX_TEXT * 3 // 4)
+    if lines_at < 0:
+        # One line without an end: what its end belongs to is not known.
+        return without_secrets(text[:MAX_TEXT], keys)
+    head, tail = text[: MAX_TEXT // 8], _HALF_KEY.sub("", text[lines_at + 1 :])
+    return f"{without_secrets(head, keys)}\n… (cut) …\n{without_secrets(tail, keys)}"
 
 
 def _without_assigned(text: str, keys: SecretKeys) -> str:

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from trackside.model.secret_keys import SecretKeys
-from trackside.sdk.secret_texts import MAX_TEXT, without_secrets
+from trackside.model.secret_texts import MAX_TEXT, without_secrets
 
 KEYS = SecretKeys()
 
