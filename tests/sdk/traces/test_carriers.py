@@ -1,5 +1,8 @@
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -163,3 +166,34 @@ def test_arq_carries_it_beside_the_arguments(monitor, spans):
 
     asyncio.run(run())
     assert spans.named("resize").parent.span_id == spans.named("request").context.span_id
+
+
+WORKER = """
+import sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from trackside.sdk.traces.carriers import continued, inject
+from trackside.sdk.traces.current import current_trace
+
+assert "opentelemetry.propagate" not in sys.modules
+with TracerProvider(shutdown_on_exit=False).get_tracer("shop").start_as_current_span("request"):
+    carrier, own = inject(), current_trace()
+sys.modules.pop("opentelemetry.propagate", None)
+with continued(carrier):
+    print(carrier.get("traceparent", "")[3:35] == own[0], current_trace() == own)
+"""
+
+
+@pytest.mark.parametrize(
+    ("propagators", "expected"),
+    [
+        pytest.param("tracecontext,baggage", "True True", id="as usual"),
+        pytest.param("nobody_has_it", "False False", id="one that is not installed"),
+    ],
+)
+def test_who_traces_and_reads_no_headers_carries_the_trace_all_the_same(propagators, expected):
+    environment = {**os.environ, "OTEL_PROPAGATORS": propagators}
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER], capture_output=True, text=True, env=environment, timeout=30, check=False
+    )
+    assert done.stdout.strip() == expected, done.stderr

@@ -19,7 +19,7 @@ def test_a_query_is_a_span_of_what_it_is_made_in(monitor, spans):
     found = spans.named("SELECT sqlite")
     assert found.kind.name == "CLIENT"
     assert found.parent.span_id == spans.named("outer").context.span_id
-    assert attributes(found)["db.query.text"] == "select 1 where '?' = '?'"
+    assert attributes(found)["db.query.text"] == "select ? where ? = ?"
     assert spans.named("outer").start_time <= found.start_time <= found.end_time
 
 

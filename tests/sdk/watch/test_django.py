@@ -12,6 +12,7 @@ from django.test.utils import override_settings
 from django.urls import include, path, re_path
 
 from trackside import Monitor
+from trackside.sdk.request_metrics import RequestMetricsOptions
 from trackside.sdk.watch.django import Middleware as DjangoMiddleware
 
 
@@ -233,6 +234,31 @@ def test_switched_off_the_metrics_are_the_applications_own_404(off, ask):
     get = ask(off)
     assert get("/metrics").status == 404
     assert get("/health").text == '{"status": "ok", "checks": {}}'
+
+
+def answers_errors(get_response):
+    """A middleware of the application's, which makes an answer of what a view raises."""
+
+    def middleware(request):
+        return get_response(request)
+
+    middleware.process_exception = lambda request, error: HttpResponse("sorry", status=503)
+    return middleware
+
+
+@pytest.mark.parametrize("how", ["handler", "middleware", "both", "handler, and an answer is made of it"])
+def test_exceptions_are_counted_once_for_those_who_want_them(ask, how):
+    monitor = Monitor("shop", environ={}, requests=RequestMetricsOptions.preset("django_prometheus"))
+    ours = "trackside.sdk.watch.django.Middleware"
+    middleware = {"handler": [], "handler, and an answer is made of it": [f"{__name__}.answers_errors"]}
+    with override_settings(MIDDLEWARE=middleware.get(how, [ours]), TRACKSIDE_MONITOR=monitor):
+        get = ask(None if how == "middleware" else monitor)
+        for path in ("/broken", "/items/1/", "/broken", "/nowhere"):
+            get(path)
+    text = monitor.exposition().decode()
+    assert 'django_http_exceptions_total_by_type_total{type="RuntimeError"} 2\n' in text
+    assert 'django_http_exceptions_total_by_view_total{view="/broken"} 2\n' in text
+    assert "trackside_sdk_errors_total{" not in text
 
 
 class TestAsMiddleware:

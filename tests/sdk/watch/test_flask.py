@@ -5,6 +5,9 @@ from flask import Blueprint, Flask, Response, abort, send_file
 from werkzeug.test import EnvironBuilder
 from werkzeug.wsgi import ClosingIterator
 
+from trackside import Monitor
+from trackside.sdk.request_metrics import RequestMetricsOptions
+
 
 @pytest.fixture
 def app(monitor):
@@ -193,3 +196,24 @@ def test_a_body_that_is_no_responses_is_followed_to_its_end(monitor, counted):
 
 def environ_of(path):
     return EnvironBuilder(path).get_environ()
+
+
+@pytest.mark.parametrize("debug", [False, True], ids=["answered", "handed on, as when debugging"])
+def test_exceptions_are_counted_once_for_those_who_want_them(get_wsgi, debug):
+    monitor = Monitor("shop", environ={}, requests=RequestMetricsOptions.preset("flask_exporter"))
+    app = Flask(__name__)
+    app.testing = debug
+    app.add_url_rule("/broken", "broken", lambda: 1 / 0)
+    app.add_url_rule("/gone", "gone", lambda: abort(410))
+    get_wsgi(app, "/gone")
+    # It has started: nothing can be added to it any more.
+    monitor.watch(app)
+    for path in ("/broken", "/gone", "/broken", "/nowhere"):
+        try:
+            get_wsgi(app, path)
+        except ZeroDivisionError:
+            assert debug
+    text = monitor.exposition().decode()
+    assert 'flask_http_request_exceptions_total{method="GET",status="500"} 2\n' in text
+    assert text.count("flask_http_request_exceptions_total{") == 1
+    assert "trackside_sdk_errors_total{" not in text

@@ -4,6 +4,8 @@ from functools import partial
 
 import pytest
 
+from trackside import Monitor
+
 
 def two(a, b):
     return []
@@ -85,16 +87,59 @@ def test_what_cannot_be_watched_is_refused_with_what_can(monitor, thing):
     assert ("takes (environ, start_response)" in text) is callable(thing)
 
 
-def test_another_package_may_bring_an_adapter(monitor, tmp_path, monkeypatch):
-    (tmp_path / "boat.py").write_text("def watch(thing, context): return 'watched' if thing == 'boat' else None")
-    info = tmp_path / "boat-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: boat\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[trackside.watch]\nboat = boat:watch\n")
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Installs a package that brings an adapter."""
     monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(name, code):
+        (tmp_path / f"{name}.py").write_text(code)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[trackside.watch]\n{name} = {name}:watch\n")
+
+    return install
+
+
+BOAT = "def watch(thing, context): return 'watched' if thing == 'boat' else None"
+
+
+def test_another_package_may_bring_an_adapter(monitor, plugin):
+    plugin("boat", BOAT)
     assert monitor.watch("boat") == "watched"
     with pytest.raises(TypeError):
         monitor.watch("car")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import a_driver_that_nobody_has", id="an import that is missing"),
+        pytest.param("def other(thing, context): pass", id="without the adapter"),
+        pytest.param("def watch(thing): pass", id="an adapter of other arguments"),
+        pytest.param("def watch(thing, context): raise ValueError('not today')", id="an adapter that raises"),
+        pytest.param("def watch(", id="no Python"),
+    ],
+)
+def test_a_broken_plugin_is_told_once_and_the_application_starts(monitor, plugin, caplog, code):
+    plugin("anchor", code)
+    plugin("boat", BOAT)
+    for thing in ("car", "bike"):
+        assert monitor.watch(thing) is thing
+    assert monitor.watch("boat") == "watched"
+    [line] = [record.getMessage() for record in caplog.records if record.name == "trackside"]
+    assert line.startswith("the plugin 'anchor' (anchor:watch, brought by anchor) failed: ")
+    assert "or uninstall anchor" in line
+    assert 'trackside_sdk_errors_total{where="plugin"} ' in monitor.exposition().decode()
+
+
+def test_without_metrics_plugins_are_not_even_imported(plugin, tmp_path):
+    plugin("boat", f"open({str(tmp_path / 'imported')!r}, 'w')")
+    off = Monitor(environ={"ENABLE_PROMETHEUS_METRICS": "false"})
+    assert off.watch("boat") == "boat"
+    assert not (tmp_path / "imported").exists()
 
 
 def test_watching_imports_nothing_that_the_application_has_not():

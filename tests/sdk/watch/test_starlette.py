@@ -1,10 +1,13 @@
 import asyncio
+from functools import partial
 
 import pytest
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from trackside.instruments.registry import Registry
 
@@ -67,6 +70,56 @@ def app(monitor):
 def test_what_a_request_is_counted_as(monitor, app, get, counted, path, method, labels):
     get(app, path, method)
     assert counted(monitor) == {labels: 1}
+
+
+class Shown(HTTPEndpoint):
+    async def get(self, request):
+        return PlainTextResponse("shown")
+
+    async def method(self, request):
+        return PlainTextResponse("shown")
+
+
+class Raw:
+    async def __call__(self, scope, receive, send):
+        await PlainTextResponse("shown")(scope, receive, send)
+
+
+class Passing(BaseHTTPMiddleware):
+    async def dispatch(self, request, call_next):
+        return await call_next(request)
+
+
+ROUTES = [
+    Route("/function/{x}", show),
+    Route("/twice/{x}", show),
+    Route("/class/{x}", Shown),
+    Route("/partial/{x}", partial(show)),
+    Route("/method/{x}", Shown({"type": "http"}, None, None).method),
+    Route("/raw/{x}", Raw()),
+]
+
+
+@pytest.mark.parametrize(
+    ("mount", "path"),
+    [
+        pytest.param(Mount("/v1", routes=ROUTES), "/v1", id="routes"),
+        pytest.param(Mount("/v1", Router(ROUTES)), "/v1", id="a router"),
+        pytest.param(Mount("/v1", Starlette(routes=ROUTES)), "/v1", id="an application"),
+        pytest.param(
+            Mount("/v1", Starlette(routes=ROUTES, middleware=[Middleware(Passing)])), "/v1", id="with its own"
+        ),
+        pytest.param(Mount("/v1", Passing(Starlette(routes=ROUTES))), "/v1", id="an application in a middleware"),
+        pytest.param(Mount("/v1", routes=ROUTES, middleware=[Middleware(Passing)]), "/v1", id="with a middleware"),
+        pytest.param(Mount("/{x}/v1", routes=[Mount("/v2", routes=ROUTES)]), "/{x}/v1/v2", id="a mount in a mount"),
+        pytest.param(Mount("/", routes=ROUTES), "", id="at the root"),
+    ],
+)
+def test_what_is_mounted_has_its_whole_template(monitor, get, counted, mount, path):
+    app = monitor.watch(Starlette(routes=[mount], middleware=[Middleware(Passing)]))
+    for route in ROUTES:
+        assert get(app, f"{path}{route.path}".replace("{x}", "7")).status == 200
+    assert counted(monitor) == {("GET", path + route.path, "200"): 1 for route in ROUTES}
 
 
 def test_a_thousand_tenants_and_scanners_are_a_handful_of_series(monitor, app, counted):

@@ -26,7 +26,7 @@ _MAX_LENGTH = 8_192
 
 def inject_into(mapping: MutableMapping[str, Any]) -> None:
     """Write `traceparent` and its kind, and the id of the request, into headers or the like."""
-    propagate: Any = sys.modules.get("opentelemetry.propagate")
+    propagate = _propagate()
     if propagate is not None:
         try:
             propagate.inject(mapping)
@@ -88,8 +88,8 @@ def _valid(mapping: Mapping[str, Any] | None) -> dict[str, str]:
 
 def _attach(carrier: Mapping[str, str]) -> Any:
     """Make the carried context the current one; what is returned takes it back."""
-    propagate: Any = sys.modules.get("opentelemetry.propagate")
-    if propagate is None or "traceparent" not in carrier:
+    propagate = _propagate() if "traceparent" in carrier else None
+    if propagate is None:
         return _nothing
     running = current_trace()
     if running is not None and running[0] in carrier["traceparent"]:
@@ -102,6 +102,17 @@ def _attach(carrier: Mapping[str, str]) -> Any:
     except Exception:  # noqa: BLE001 - a job without its trace is better than no job
         return _nothing
     return lambda: context.detach(token)
+
+
+def _propagate() -> Any:
+    """None where nothing traces. Who does has not always loaded it: a worker reads no headers of requests."""
+    if "opentelemetry.trace" not in sys.modules:
+        return None
+    try:
+        from opentelemetry import propagate  # noqa: PLC0415 - nothing of it where nothing traces
+    except Exception:  # noqa: BLE001 - it loads what OTEL_PROPAGATORS names, and raises when that is not installed
+        return None
+    return propagate
 
 
 def _nothing() -> None:

@@ -160,12 +160,12 @@ class Database:
             if traces_are_on():
                 self._span(kind, statement, took_s, error)
             if took_s >= self._all.slow.threshold_s:
-                self._all.slow.log(self.name, kind, statement, took_s)
+                self._all.slow.log(self.name, kind, statement, took_s, self._system)
         except Exception as error:  # noqa: BLE001 - the host must not notice us
             self._all.guard.failed("measure a query", error)
 
     def _span(self, kind: str, statement: str, took_s: float, error: str) -> None:
-        text = without_literals(statement, MAX_TRACED)
+        text = without_literals(statement, MAX_TRACED, self._system)
         about = {
             "db.system.name": self._system,
             "db.namespace": self.name,

@@ -28,13 +28,15 @@ from trackside.sdk.middleware.wsgi_requests import (
     size_in_memory,
 )
 from trackside.sdk.monitor import Monitor
-from trackside.sdk.request_metrics import CLIENT_GONE, RequestMetrics
+from trackside.sdk.request_metrics import CLIENT_GONE, UNMATCHED, RequestMetrics
 from trackside.sdk.watch import asgi, wsgi
 from trackside.sdk.watch.context import WatchContext
 from trackside.sdk.watch.door import Door
 
 _DJANGO_REQUEST = "trackside.django_request"
 """Key of the environ under which a request is found while it is being answered."""
+_COUNTED_BY = "trackside.django_middleware"
+"""Key of the environ under which the middleware is that counts a request."""
 
 # Anchors of `re_path`; after "[" a caret means something else.
 _ANCHORS = re.compile(r"(?<!\[)\^|\$$|\\Z$")
@@ -50,7 +52,27 @@ def watch(handler: Any, context: WatchContext) -> object:
         framework = _DJANGO._replace(tells=kind.__call__ is WSGIHandler.__call__)
         _tell(handler, context)
         handler.__class__ = _watched_wsgi(kind, wsgi.wrapped(called, context, owns, framework))
+    if context.requests is not None and context.requests.counts_exceptions:
+        _count_exceptions(handler, context.requests, context.guard)
     return handler
+
+
+def _count_exceptions(handler: Any, requests: RequestMetrics, guard: Guard) -> None:
+    # Before any middleware, which may make an answer of it.
+    process = handler.process_exception_by_middleware
+
+    def count_and_process(exception: Exception, request: Any) -> Any:
+        _raised(requests, guard, exception, request)
+        return process(exception, request)
+
+    handler.process_exception_by_middleware = count_and_process
+
+
+def _raised(requests: RequestMetrics, guard: Guard, exception: Exception, request: Any) -> None:
+    with guard.shielded("count an exception"):
+        match = request.resolver_match
+        path = UNMATCHED if match is None else template(match)
+        requests.raised(exception, request.method, path, 500, request.scheme)
 
 
 def template(match: Any) -> str:
@@ -210,6 +232,11 @@ class Middleware:
             raise
         return self._counted(request, counted, response)
 
+    def process_exception(self, request: Any, exception: Exception) -> None:
+        """Called by Django for what a view raises and no middleware further inside makes an answer of."""
+        if self._counting is not None and request.META.get(_COUNTED_BY) is self:
+            _raised(self._counting.metrics, self._guard, exception, request)
+
     def _begun(self, request: Any) -> Request | None:
         """None: not to be counted, or not here."""
         counting = self._counting
@@ -220,6 +247,7 @@ class Middleware:
             if request.path_info not in self._excluded and seen.get(SEEN) is not counting.metrics:
                 seen[SEEN] = counting.metrics
                 request.META[_DJANGO_REQUEST] = request
+                request.META[_COUNTED_BY] = self
                 return counting.begin(request.META)
         return None
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from flask import request
 from werkzeug.wsgi import ClosingIterator
 
+from trackside.sdk.guard import Guard
 from trackside.sdk.middleware.wsgi_requests import Environ, Framework, size_in_memory
+from trackside.sdk.request_metrics import UNMATCHED, RequestMetrics
 from trackside.sdk.watch.context import WatchContext
 from trackside.sdk.watch.wsgi import wrapped
 
@@ -19,7 +22,24 @@ def watch(app: Any, context: WatchContext) -> object:
         lambda path: any(rule.rule in (path, f"{path}/") for rule in app.url_map.iter_rules()),
         Framework(_template_of, _size_of),
     )
+    if context.requests is not None and context.requests.counts_exceptions:
+        _count_exceptions(app, context.requests, context.guard)
     return app
+
+
+def _count_exceptions(app: Any, requests: RequestMetrics, guard: Guard) -> None:
+    # Called for whatever no handler of the application's has taken: what a function of `teardown_request` is given,
+    # which could not be added any more when the application has started.
+    handle = app.handle_exception
+
+    def count_and_handle(*arguments: Any) -> Any:
+        with guard.shielded("count an exception"):
+            rule = request.url_rule
+            path = UNMATCHED if rule is None else rule.rule
+            requests.raised(arguments[-1], request.method, path, 500, request.scheme)
+        return handle(*arguments)
+
+    app.handle_exception = count_and_handle
 
 
 def _template_of(environ: Environ) -> str | None:

@@ -10,6 +10,11 @@ from typing import cast
 from trackside.model.cheap_typing import NamedTuple
 from trackside.sdk.watch.context import WatchContext
 
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 Adapter = Callable[[object, WatchContext], object | None]
 """Instruments a thing in place and returns it, or returns what stands for it; None when it is not of its kind."""
 
@@ -70,6 +75,7 @@ BUILT_IN = (
             ("redis.asyncio.cluster", "RedisCluster"),
         ),
     ),
+    BuiltIn("pymongo", "MongoDB clients", (("pymongo", "MongoClient"), ("pymongo", "AsyncMongoClient"))),
     BuiltIn("httpx", "httpx clients", (("httpx", "Client"), ("httpx", "AsyncClient"))),
     BuiltIn("requests", "requests sessions", (("requests.sessions", "Session"),)),
     BuiltIn("aiohttp", "aiohttp client sessions", (("aiohttp.client", "ClientSession"),)),
@@ -113,7 +119,7 @@ BUILT_IN = (
 
 
 def watch(thing: object, context: WatchContext) -> object:
-    """`thing`, or what takes its place.
+    """`thing`, or what takes its place. As it is, when a package is to watch it that cannot.
 
     Raises:
         TypeError: nobody here can watch it.
@@ -122,18 +128,42 @@ def watch(thing: object, context: WatchContext) -> object:
         watched = built_in.adapter()(thing, context) if built_in.fits(thing) else None
         if watched is not None:
             return watched
-    for adapter in _foreign_adapters():
-        watched = adapter(thing, context)
+    if context.requests is None:
+        # Metrics are off: what others bring is not even imported, so that nobody knows what they would watch.
+        return thing
+    is_broken = False
+    for entry_point in _foreign_adapters():
+        try:
+            adapter: Adapter = entry_point.load()
+            watched = adapter(thing, context)
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not keep the application from starting
+            _complain(entry_point, error, context)
+            is_broken = True
+            continue
         if watched is not None:
             return watched
+    if is_broken:
+        # It may be the one that would have watched this.
+        return thing
     raise TypeError(_refusal(thing))
 
 
-def _foreign_adapters() -> list[Adapter]:
+def _foreign_adapters() -> list[EntryPoint]:
     # Reads the metadata of every installed package, so only when nothing else is left to ask.
     from importlib.metadata import entry_points  # noqa: PLC0415 - costs more than all else we import
 
-    return [cast(Adapter, entry_point.load()) for entry_point in entry_points(group=ENTRY_POINTS)]
+    return list(entry_points(group=ENTRY_POINTS))
+
+
+def _complain(entry_point: EntryPoint, error: Exception, context: WatchContext) -> None:
+    context.registry.count_error("plugin")
+    package = entry_point.dist.name if entry_point.dist is not None else "a package without a name"
+    text = (
+        "the plugin %r (%s, brought by %s) failed: %r; what it is for is not measured. Install what it needs or a"
+        " version that works, or uninstall %s; further failures of it are only counted (trackside_sdk_errors_total)"
+    )
+    about = (entry_point.name, entry_point.value, package, error, package)
+    context.registry.cells.complaints.once(("plugin", entry_point.name), text, *about, error=error)
 
 
 def _refusal(thing: object) -> str:

@@ -25,11 +25,11 @@ class SlowQueries:
         self._lines = 0
         self._left_out = 0
 
-    def log(self, database: str, query_type: str, statement: str, took_s: float) -> None:
+    def log(self, database: str, query_type: str, statement: str, took_s: float, system: str = "") -> None:
         left_out = self._enter(monotonic())
         if left_out is None or not _log.isEnabledFor(logging.WARNING):
             return
-        text = without_literals(statement, MAX_TEXT)
+        text = without_literals(statement, MAX_TEXT, system)
         more = {"database": database, "query_type": query_type, "duration_s": took_s, "statement": text}
         after = f" ({left_out} more were left out before it)" if left_out else ""
         _log.warning("slow query, %.3f s in %s: %s%s", took_s, database, text, after, extra=more)

@@ -17,9 +17,28 @@ _WORD = re.compile(r"[A-Za-z]+")
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/|[()]|[A-Za-z_]\w*""", re.S)
 
 _SPACE = re.compile(r"\s+")
-_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")
-# Where literals cannot be told from the rest without knowing the database: escapes, and quoting by dollars.
-_UNCLEAR = re.compile(r"\\|\$[A-Za-z_]*\$")
+_MYSQL = frozenset(("mysql", "mariadb"))
+"""Where a backslash escapes, and what stands between double quotes is a text."""
+
+# What may hold anything, and so comes before all else. Without the end of a literal its rest is taken: a statement may
+# have been cut there.
+_COMMENT = r"(?P<comment>--[^\n]*|\#(?![>\#=-])[^\n]*|(?P<block>/\*))"
+_DOLLARS = r"(?P<dollars>\$(?:[A-Za-z_]\w*)?\$)"
+_PREFIX = r"(?:(?<!\w)(?:[BbNnXx]|[Uu]&|_\w+))?"
+_ESCAPED = r"(?:(?<!\w)[Ee]'[^'\\]*(?:(?:''|\\.)[^'\\]*)*(?:'|\\?\Z))"
+_TEXT = _PREFIX + r"'[^'\\]*(?:''[^'\\]*)*(?:'|\Z|(?P<unclear>\\))"
+_TEXT_OF_MYSQL = (
+    _PREFIX + r"""(?:'[^'\\]*(?:(?:''|\\.)[^'\\]*)*(?:'|\\?\Z)|"[^"\\]*(?:(?:""|\\.)[^"\\]*)*(?:"|\\?\Z))"""
+)
+_NAME = r"""(?P<name>"[^"]*(?:""[^"]*)*(?:"|\Z)|`[^`]*(?:`|\Z))"""
+_PLACEHOLDER = r"(?P<placeholder>(?<![\w\]:])[:?]\d+)"
+# Not within a word, and not the number of a parameter.
+_NUMBER = r"(?:(?<![\w$@])(?:\d[\w.]*|\.\d[\w.]*)(?:(?<=[Ee])[+-]\d+)?)"
+
+_PARTS = re.compile("|".join((_COMMENT, _DOLLARS, _ESCAPED, _TEXT, _NAME, _PLACEHOLDER, _NUMBER)), re.S)
+_PARTS_OF_MYSQL = re.compile("|".join((_COMMENT, _TEXT_OF_MYSQL, _NAME, _PLACEHOLDER, _NUMBER)), re.S)
+_HARMLESS_NAME = re.compile(r"[\"`][\w$ .-]{1,64}[\"`]")
+_BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 
 def query_type(statement: str) -> str:
@@ -49,15 +68,55 @@ def _type_after_with(statement: str, start: int) -> str:
     return "other"
 
 
-def without_literals(statement: str, limit: int) -> str:
-    """At most `limit` characters on one line, with '?' for each text in quotes; cut where that is not certain."""
+def without_literals(statement: str, limit: int, system: str = "") -> str:
+    """At most `limit` characters on one line, with ? for each text and number and without comments; cut where it is not
+    certain what is a literal. `system` is what OpenTelemetry calls the kind of the database."""
     head = statement[: 4 * limit]
-    unclear = _UNCLEAR.search(head)
-    cut = unclear is not None or len(head) < len(statement)
-    if unclear is not None:
-        # A literal may have begun before it, and may end anywhere.
-        head = head[: unclear.start()].partition("'")[0]
-    text = _SPACE.sub(" ", _LITERAL.sub("'?'", head)).strip()
+    text, cut = _bare(head, system in _MYSQL)
+    cut = cut or len(head) < len(statement)
     if len(text) > limit:
         text, cut = text[:limit], True
     return f"{text}…" if cut else text
+
+
+@lru_cache(maxsize=256)
+def _bare(statement: str, is_mysql: bool) -> tuple[str, bool]:
+    """And whether the rest had to be left out."""
+    shown: list[str] = []
+    at, cut = 0, False
+    parts = _PARTS_OF_MYSQL if is_mysql else _PARTS
+    while not cut and (part := parts.search(statement, at)) is not None:
+        shown.append(statement[at : part.start()])
+        written, at = _written(part)
+        shown.append(written)
+        cut = at < 0
+    if not cut:
+        shown.append(statement[at:])
+    return _SPACE.sub(" ", "".join(shown)).strip(), cut
+
+
+def _written(part: re.Match[str]) -> tuple[str, int]:
+    """What is shown of it, and where it ends; -1: that cannot be known."""
+    statement, end = part.string, part.end()
+    found = part.groupdict()
+    if found["block"]:
+        return " ", _end_of_block(statement, end)
+    if found["comment"]:
+        return " ", end
+    if found["placeholder"] or (found["name"] and _HARMLESS_NAME.fullmatch(part.group())):
+        return part.group(), end
+    if found.get("dollars"):
+        close = statement.find(found["dollars"], end)
+        return "?", close + len(found["dollars"]) if close >= 0 else -1
+    # A backslash escapes what follows, or does not: that is a setting of the server.
+    return "?", -1 if found.get("unclear") else end
+
+
+def _end_of_block(statement: str, start: int) -> int:
+    """Of a comment. PostgreSQL's may be within each other; of others that look so the rest is left out."""
+    depth = 1
+    for edge in _BLOCK_EDGE.finditer(statement, start):
+        depth += 1 if edge.group() == "/*" else -1
+        if not depth:
+            return edge.end()
+    return -1
