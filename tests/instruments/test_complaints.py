@@ -55,6 +55,30 @@ def test_what_was_given_is_not_in_the_log(caplog):
     assert "secret" not in caplog.text
 
 
+def charge_the_customer(registry):
+    for value in ("4111-1111", "5", b"5", None, object()):
+        registry.gauge("g").set(value)
+        registry.gauge("g").inc(value)
+        registry.gauge("g").dec(value)
+        registry.counter("c").inc(value)
+        registry.histogram("h").observe(value)
+        registry.native_histogram("n").observe(value)
+        registry.quantiles("q").observe(value)
+    registry.counter("c").inc(-1)
+
+
+def test_what_is_no_number_is_logged_once_with_the_place_and_without_the_value(caplog):
+    registry = Registry()
+    charge_the_customer(registry)
+    [line] = warnings(caplog)
+    assert line.startswith("a metric was given what is no number")
+    assert "charge_the_customer" in caplog.text
+    assert "4111-1111" not in caplog.text
+    assert registry.gauge("g").rows() == registry.counter("c").rows() == [((), (0.0,))]
+    assert registry.quantiles("q").rows() == []
+    assert registry.collect()[-1].samples[0].value == 5 * 7 + 1
+
+
 def test_right_labels_log_nothing(caplog):
     counter = Registry().counter("c", labels=("x",))
     counter.labels("a").inc()

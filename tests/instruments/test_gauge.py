@@ -21,7 +21,15 @@ def test_a_gauge_goes_up_and_down():
 
 
 @pytest.mark.parametrize("method", ["set", "inc", "dec"])
-@pytest.mark.parametrize("value", [pytest.param("x", id="text"), pytest.param(None, id="nothing")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("x", id="text"),
+        pytest.param("5", id="digits"),
+        pytest.param(b"5", id="bytes"),
+        pytest.param(None, id="nothing"),
+    ],
+)
 def test_what_is_no_number_is_counted_as_an_error_and_changes_nothing(method, value):
     registry = Registry()
     gauge = registry.gauge("g")
@@ -42,7 +50,11 @@ def test_a_function_is_asked_at_each_scrape():
 
 @pytest.mark.parametrize(
     "function",
-    [pytest.param(lambda: 1 / 0, id="raises"), pytest.param(lambda: "text", id="gives no number")],
+    [
+        pytest.param(lambda: 1 / 0, id="raises"),
+        pytest.param(lambda: "text", id="gives no number"),
+        pytest.param(lambda: "5", id="gives digits"),
+    ],
 )
 def test_a_series_whose_function_fails_is_left_out_and_the_others_are_shown(function):
     registry = Registry()

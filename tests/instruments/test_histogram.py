@@ -4,8 +4,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.utils import floatToGoString
 
+from trackside.instruments.measured import bound_text
 from trackside.instruments.registry import Registry
+from trackside.wire.numbers import canonical_bound
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
 
@@ -113,3 +116,30 @@ def test_a_coroutine_is_timed_until_it_is_done():
     assert asyncio.iscoroutinefunction(work)
     assert asyncio.run(work()) == "done"
     assert sum(histogram.rows()[0][1][1:]) == 1
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        0,
+        0.005,
+        1,
+        2.5,
+        1e-5,
+        99_999.5,
+        123_456,
+        999_999,
+        1e6,
+        1_048_576,
+        1_234_567.5,
+        2**29,
+        1e15,
+        1e16,
+        1.5e22,
+        5e-324,
+    ],
+)
+def test_a_bound_is_written_as_prometheus_client_and_go_write_it(bound):
+    assert bound_text(bound) == floatToGoString(bound) == canonical_bound(repr(float(bound)))
+    assert float(bound_text(bound)) == bound
+    assert bound_text(-bound).lstrip("-") == bound_text(bound)

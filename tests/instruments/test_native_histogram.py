@@ -9,6 +9,7 @@ from trackside.instruments import native
 from trackside.instruments.registry import Registry
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64)
+SUMMABLE = st.floats(-1e150, 1e150)
 
 
 def only(histogram):
@@ -146,3 +147,24 @@ def test_a_number_of_another_type_is_counted_whole():
     assert native_histogram.rows() == [((), (3.0, 2, 1, 0))]
     [(_, total, buckets)] = native_histogram.native_rows()
     assert (total, sum(count for _, count in buckets.positive)) == (3.0, 3)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(SUMMABLE, max_size=40), st.lists(SUMMABLE, max_size=40), st.integers(native.MIN_SCHEMA, native.MAX_SCHEMA)
+)
+def test_what_came_since_added_to_what_was_there_before_is_what_there_is(before, since, schema):
+    registry = Registry()
+    one, other = (registry.native_histogram(name, schema=schema) for name in ("one", "other"))
+    for number in before:
+        one.observe(number)
+        other.observe(number)
+    [(_, was)] = one.cells()
+    for number in since:
+        one.observe(number)
+    [(_, now)] = one.cells()
+    other.labels().add(native.difference(now, was, one.base))
+    (total, buckets), (added, rebuilt) = only(one), only(other)
+    assert added == pytest.approx(total, rel=1e-9, abs=1e140)
+    assert rebuilt == buckets
+    assert [raw[1:] for _, raw in other.rows()] == [raw[1:] for _, raw in one.rows()]

@@ -37,6 +37,7 @@ def ready(monitor):
         pytest.param(
             0.1, 6, "poller has stopped: its last beat was 6 s ago, expected every 0.1 s", id="short interval"
         ),
+        pytest.param(0.5, 6.5341, "its last beat was 6.5 s ago, expected every 0.5 s", id="rounded as people do"),
         pytest.param(60, 7200, "its last beat was 2 h ago, expected every 60 s", id="hours"),
         pytest.param(60, 600, "its last beat was 10 min ago", id="minutes"),
     ],
@@ -105,3 +106,62 @@ def test_without_metrics_the_health_still_knows():
     beat()
     assert ready(off)[0] == 200
     assert [family.name for family in off.registry.collect()] == ["trackside_sdk_errors_total"]
+
+
+@pytest.fixture
+def workers(tmp_path):
+    """Monitors of one application in this process, which stand for those of several."""
+    made = [Monitor("shop", environ={}, shared=str(tmp_path / "shop")) for _ in range(3)]
+    yield made
+    for monitor in made:
+        monitor.registry.membership.leave()
+
+
+def test_a_poller_in_one_worker_makes_all_of_them_ready(workers):
+    first, *_ = beats = [monitor.beat("poller", every=60.0) for monitor in workers]
+    assert [ready(monitor)[0] for monitor in workers] == [503, 503, 503]
+    first()
+    assert [ready(monitor) for monitor in workers] == [(200, {"status": "ready", "poller": True})] * 3
+    assert {beat._beat_s > 0 for beat in beats[1:]} == {False}
+
+
+def test_the_newest_beat_of_all_workers_counts(workers):
+    clock = Clock()
+    beats = [monitor.beat("poller", every=10.0) for monitor in workers]
+    for beat in beats:
+        beat._now_s = clock
+    for beat in beats:
+        clock.now_s += 20
+        beat()
+    clock.now_s += 30
+    for beat in beats:
+        beat.probe()
+    shown = {
+        float(line.split()[1])
+        for monitor in workers
+        for line in monitor.exposition().decode().splitlines()
+        if line.startswith("beat_last_timestamp_seconds{")
+    }
+    assert shown == {clock.now_s - 30}
+    clock.now_s += 1
+    for beat in beats:
+        with pytest.raises(UnhealthyError, match="its last beat was 31 s ago"):
+            beat.probe()
+
+
+def test_when_the_worker_that_had_the_poller_is_gone_its_last_beat_is_remembered(workers):
+    clock = Clock()
+    gone, left, _ = beats = [monitor.beat("poller", every=10.0) for monitor in workers]
+    for beat in beats:
+        beat._now_s = clock
+    gone()
+    workers[0].registry.membership.leave()
+    clock.now_s += 40
+    with pytest.raises(UnhealthyError, match="poller has stopped: its last beat was 40 s ago"):
+        left.probe()
+
+
+def test_the_interval_of_several_workers_is_not_added_up(workers):
+    for monitor in workers:
+        monitor.beat("poller", every=2.5)
+    assert 'beat_interval_seconds{beat="poller"} 2.5' in workers[0].exposition().decode()

@@ -13,9 +13,15 @@ import sentry_sdk
 from fastapi import APIRouter, FastAPI, HTTPException
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from prometheus_fastapi_instrumentator import Instrumentator
 from sentry_sdk.transport import Transport
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from trackside import Monitor
 
@@ -172,6 +178,34 @@ def test_beside_opentelemetrys_instrumentation(provider, watched_first):
     assert ours(monitor) == OURS
     theirs = by_route(reader)
     assert sum(theirs.values()) == len(REQUESTS)
+
+
+@pytest.mark.parametrize("watched_first", [True, False], ids=["watched first", "watched last"])
+def test_beside_opentelemetrys_instrumentation_mounts_keep_their_templates_and_pages_answer(watched_first):
+    instrumentation = pytest.importorskip("opentelemetry.instrumentation.fastapi", reason="not installed")
+    kept = InMemorySpanExporter()
+    traces = TracerProvider(shutdown_on_exit=False)
+    traces.add_span_processor(SimpleSpanProcessor(kept))
+    app, sub, monitor = new_app(), new_app(), Monitor("shop", environ={})
+    app.mount("/sub", sub)
+    app.mount("/v1", Starlette(routes=[Route("/users/{user}", lambda request: PlainTextResponse("ok"))]))
+    steps = [
+        lambda: monitor.watch(app),
+        lambda: instrumentation.FastAPIInstrumentor.instrument_app(app, tracer_provider=traces),
+    ]
+    for step in steps if watched_first else reversed(steps):
+        step()
+    try:
+        answers = ask(app, "/items/1", "/sub/items/1", "/sub/inner/leaf/1", "/v1/users/1", "/metrics", "/health")
+    finally:
+        instrumentation.FastAPIInstrumentor.uninstrument_app(app)
+        traces.shutdown()
+    assert [answer.status_code for answer in answers] == [200] * 6
+    paths = ("/items/{item}", "/sub/items/{item}", "/sub/inner/leaf/{leaf}", "/v1/users/{user}")
+    assert ours(monitor) == {(path, "200"): 1 for path in paths}
+    assert "http_requests_total" in answers[4].text
+    theirs = [span.name for span in kept.get_finished_spans() if span.kind.name == "SERVER"]
+    assert theirs[:4] == ["GET /items/{item}", "GET /sub", "GET /sub", "GET /v1"]
 
 
 @pytest.mark.parametrize("watched_first", [True, False], ids=["watched first", "watched last"])

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from trackside.instruments.registry import Registry
 from trackside.sdk.middleware.asgi import AsgiMiddleware
-from trackside.sdk.request_metrics import RequestMetrics, RequestMetricsOptions
+from trackside.sdk.request_metrics import BUCKETS, RequestMetrics, RequestMetricsOptions
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Watched:
         return self.client.get(path, **options)
 
     def counted(self):
-        return {key: sum(cell[3:]) for key, cell in self.metrics.cells()}
+        buckets = slice(BUCKETS, BUCKETS + len(self.metrics.bounds) + 1)
+        return {key: sum(cell[buckets]) for key, cell in self.metrics.cells()}
 
     def series(self):
         return set(self.counted())

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 from trackside.instruments.registry import Registry
 from trackside.sdk.middleware.wsgi import WsgiMiddleware
 from trackside.sdk.middleware.wsgi_requests import UNKNOWN_FRAMEWORK, Framework
-from trackside.sdk.request_metrics import RequestMetrics, RequestMetricsOptions
+from trackside.sdk.request_metrics import BUCKETS, RequestMetrics, RequestMetricsOptions
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Watched:
         return started, self.app({**base, **environ}, start_response)
 
     def counted(self):
-        return {key: sum(cell[3:]) for key, cell in self.metrics.cells()}
+        buckets = slice(BUCKETS, BUCKETS + len(self.metrics.bounds) + 1)
+        return {key: sum(cell[buckets]) for key, cell in self.metrics.cells()}
 
     def sizes(self):
         return [(cell[1], cell[2]) for _, cell in self.metrics.cells()]
@@ -319,12 +320,13 @@ def test_two_monitors_count_for_themselves():
     assert inner.counted() == outer.counted() == {("GET", "(unmatched)", "200"): 1}
 
 
-@pytest.mark.parametrize("length", ["", "x", "-5", "1e3", " 5"])
+@pytest.mark.parametrize("length", ["", "x", "-5", "1e3", " 5", "9" * 13, "9" * 5_000])
 def test_a_length_of_the_request_that_is_none_counts_nothing(length):
     watched = Watched(app_of([b"x"]))
     list(watched.call(CONTENT_LENGTH=length)[1])
     assert watched.sizes() == [(0, 1)]
     assert watched.errors() == {}
+    assert watched.counted() == {("GET", "(unmatched)", "200"): 1}
 
 
 def test_the_template_is_asked_for_at_the_end():

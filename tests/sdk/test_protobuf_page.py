@@ -16,6 +16,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from trackside import Monitor
+from trackside.model.labels import Labels
+from trackside.model.metrics import MetricFamily, MetricType, Sample
 
 PROTOBUF = (
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
@@ -53,6 +55,25 @@ def test_the_applications_own_families_alone(monitor):
     assert b"delay_seconds" in body
     assert b"http_requests" not in body
     assert b"process_" not in body
+
+
+@pytest.mark.parametrize("part", ["rows", "native_rows", "observed"])
+def test_a_family_that_cannot_be_read_takes_no_other_with_it(monitor, caplog, part):
+    monitor.histogram("delay_seconds", native=True).observe(1)
+    broken = monitor.histogram("broken_seconds", native=True)
+    monitor.counter("orders_total").inc()
+    setattr(broken, part, lambda: 1 / 0)
+    odd = MetricFamily("odd", MetricType.GAUGE, "", [Sample("odd", Labels(), "no number")])
+    monitor.registry.add_collector(lambda: [odd])
+    for _ in range(2):
+        content_type, body = monitor._page.render(PROTOBUF)
+        assert "protobuf" in content_type
+        assert b"delay_seconds" in body
+        assert b"orders_total" in body
+        assert b"broken_seconds" not in body
+        assert b"\x03odd" not in body
+    told = [record.getMessage().split()[0] for record in caplog.records if record.name == "trackside"]
+    assert told == ["odd", "broken_seconds"]
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """The families that the documents of five services ask for, and those of the libraries that services come from."""
 
 import asyncio
+import json
+import os
+import subprocess
 import sys
 from io import BytesIO, StringIO
+from pathlib import Path
 from types import ModuleType
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from flask import Flask
+from flask import Flask, abort
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -22,7 +26,8 @@ from trackside import Monitor
 from trackside.instruments.measured import family_of
 from trackside.instruments.registry import Registry
 from trackside.sdk.middleware.asgi import AsgiMiddleware
-from trackside.sdk.request_metrics import RequestMetrics, RequestMetricsOptions
+from trackside.sdk.middleware.wsgi import WsgiMiddleware
+from trackside.sdk.request_metrics import RequestFamily, RequestMetrics, RequestMetricsOptions
 from trackside.sdk.watch import django as watch_django
 from trackside.sdk.watch import flask as watch_flask
 
@@ -256,41 +261,61 @@ def test_prometheus_flask_exporter():
         app = Flask("shop")
         app.add_url_rule("/items", "items", lambda: "items", methods=["GET", "POST"])
         app.add_url_rule("/broken", "broken", lambda: 1 / 0)
+        app.add_url_rule("/gone", "gone", lambda: abort(410))
+        app.add_url_rule("/handled", "handled", lambda: {}["absent"])
+        app.register_error_handler(KeyError, lambda error: ("absent", 404))
         return app
 
-    requests = (("GET", "/items"), ("POST", "/items"), ("GET", "/broken"))
+    requests = (("GET", "/items"), ("POST", "/items"), ("GET", "/broken"), ("GET", "/gone"), ("GET", "/handled"))
+    requests += (("GET", "/broken"),)
     registry, app = CollectorRegistry(), flask_app()
     exporter.PrometheusMetrics(app, registry=registry, path=None)
     ask_wsgi(app, *requests)
-    # Exceptions are counted as answers with 500, and the information is the version of their library.
-    theirs = without(without(registry.collect(), "flask_http_request_exceptions"), "flask_exporter_info")
+    # The version of their library.
+    theirs = without(registry.collect(), "flask_exporter_info")
     monitor = Monitor("shop", environ={}, requests=preset("flask_exporter"))
     ask_wsgi(watch_flask.watch(flask_app(), monitor.context), *requests)
     mine = requests_of(monitor)
     assert series(mine) == series(theirs)
     assert totals(mine) == totals(theirs)
+    assert totals(mine)["flask_http_request_exceptions_total", frozenset({("method", "GET"), ("status", "500")})] == 2
 
 
 @pytest.fixture
 def django_urls(monkeypatch):
     import django
     from django.conf import settings
-    from django.http import HttpResponse
+    from django.http import Http404, HttpResponse
     from django.test.utils import override_settings
     from django.urls import path
 
     if not settings.configured:
         settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="shop")
         django.setup(set_prefix=False)
+
+    def absent(request):
+        raise Http404
+
     urls = ModuleType("urls_of_request_options")
     urls.urlpatterns = [
         # A name that is the route, for theirs is the name of the view.
         path("items", lambda request: HttpResponse("items"), name="/items"),
         path("broken", lambda request: 1 / 0, name="/broken"),
+        path("absent", absent, name="/absent"),
     ]
     monkeypatch.setitem(sys.modules, urls.__name__, urls)
     with override_settings(ROOT_URLCONF=urls.__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[]):
         yield
+
+
+def sizes(families):
+    """{name of a sample: value} of what is in bytes."""
+    found = {}
+    for family in families:
+        for sample in family.samples:
+            if "_body_" in sample.name and not sample.name.endswith("_created"):
+                found[sample.name, dict(getattr(sample.labels, "pairs", sample.labels)).get("le")] = sample.value
+    return found
 
 
 def test_django_prometheus(django_urls):
@@ -298,7 +323,7 @@ def test_django_prometheus(django_urls):
     from django.core.handlers.wsgi import WSGIHandler
     from django.test.utils import override_settings
 
-    requests = (("GET", "/items"), ("POST", "/items"), ("GET", "/broken"), ("GET", "/nowhere"))
+    requests = (("GET", "/items"), ("POST", "/items"), ("GET", "/broken"), ("GET", "/nowhere"), ("GET", "/absent"))
     both = [f"django_prometheus.middleware.Prometheus{where}Middleware" for where in ("Before", "After")]
     with override_settings(MIDDLEWARE=both):
         ask_wsgi(WSGIHandler(), *requests)
@@ -309,10 +334,20 @@ def test_django_prometheus(django_urls):
     mine = requests_of(monitor)
     names, known = label_names(mine), label_names(theirs)
     assert names == {name: known[name] for name in names}
-    assert len(mine) == 9
-    for name in ("responses_total_by_status_view_method_total", "requests_latency_seconds_by_view_method_count"):
+    assert len(mine) == 13
+    for name in (
+        "responses_total_by_status_view_method_total",
+        "requests_latency_seconds_by_view_method_count",
+        "requests_body_total_bytes_bucket",
+        "responses_body_total_bytes_bucket",
+        "exceptions_total_by_type_total",
+        "exceptions_total_by_view_total",
+    ):
         name = f"django_http_{name}"
         assert series(mine)[name] == series(theirs)[name]
+    counted = {key: value for key, value in totals(theirs).items() if "exceptions" in key[0] or "_body_" in key[0]}
+    assert {key: value for key, value in totals(mine).items() if key in counted} == counted
+    assert sizes(mine) == sizes(theirs)
     assert bounds(mine, "django_http_requests_latency_seconds_by_view_method") == bounds(
         theirs, "django_http_requests_latency_seconds_by_view_method"
     )
@@ -341,6 +376,104 @@ def test_fastapis_own_telemetry():
     provider.shutdown()
     mine = label_names(ours(fastapi_app(), "otel"))
     assert {name: mine.get(name) for name in theirs} == theirs
+
+
+CONTRIB = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import test_request_options as here
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+reader = here.InMemoryMetricReader()
+app = here.fastapi_app()
+FastAPIInstrumentor.instrument_app(app, meter_provider=here.MeterProvider(metric_readers=[reader]))
+here.ask(app, *here.REQUESTS)
+print(json.dumps([
+    [metric.name, metric.unit, sorted(point.attributes), list(getattr(point, "explicit_bounds", ()))]
+    for resource in reader.get_metrics_data().resource_metrics
+    for scope in resource.scope_metrics
+    for metric in scope.metrics
+    for point in metric.data.data_points
+]))
+"""
+
+
+def test_opentelemetrys_instrumentation():
+    """In a process of its own, where it is told to use the names of today."""
+    pytest.importorskip("opentelemetry.instrumentation.fastapi", reason="not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", CONTRIB, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "OTEL_SEMCONV_STABILITY_OPT_IN": "http"},
+    )
+    theirs, bounds_of = {}, {}
+    for name, unit, attributes, explicit in json.loads(done.stdout.splitlines()[-1]):
+        name = name.replace(".", "_") + {"s": "_seconds", "By": "_bytes"}.get(unit, "")
+        labels = tuple(sorted({key.replace(".", "_") for key in attributes} - NOT_OURS))
+        theirs.setdefault(name + ("_count" if explicit else ""), set()).add(labels)
+        if explicit:
+            bounds_of[name] = [*explicit, float("inf")]
+    families = ours(fastapi_app(), "otel")
+    mine = label_names(families)
+    sizes = {f"http_server_{body}_body_size_bytes" for body in ("request", "response")}
+    assert sizes <= bounds_of.keys()
+    for name, labels in theirs.items():
+        assert mine[name] >= labels
+    for name, explicit in bounds_of.items():
+        assert bounds(families, name) == explicit
+
+
+def test_sizes_are_counted_by_bucket_whoever_serves():
+    options = preset("otel", families=tuple(one for one in preset("otel").families if "size" in one.name))
+
+    async def receives(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 60, "more_body": True})
+        await send({"type": "http.response.body", "body": b"x" * 60})
+
+    def reads(environ, start_response):
+        start_response("200 OK", [])
+        return [b"x" * 60, b"x" * 60]
+
+    expected = {("request", "5.0"): 0, ("request", "10.0"): 1, ("response", "100.0"): 0, ("response", "250.0"): 1}
+    for wrapped in (AsgiMiddleware, WsgiMiddleware):
+        registry = Registry()
+        metrics = RequestMetrics(registry, options)
+        if wrapped is AsgiMiddleware:
+            TestClient(AsgiMiddleware(receives, metrics)).post("/", content=b"x" * 7)
+        else:
+            body = {"CONTENT_LENGTH": "7", "wsgi.input": BytesIO(b"x" * 7), "REQUEST_METHOD": "POST", "PATH_INFO": "/"}
+            list(WsgiMiddleware(reads, metrics)(body, lambda status, headers, exc_info=None: None))
+        found = {}
+        for family in registry.collect():
+            for sample in family.samples:
+                kind = sample.name.split("_")[2]
+                found[kind, sample.labels.get("le")] = sample.value
+        assert {key: found[key] for key in expected} == expected
+        sums = {s.name: s.value for f in registry.collect() for s in f.samples if s.name.endswith("_sum")}
+        assert list(sums.values()) == [7, 120]
+
+
+@pytest.mark.parametrize(
+    ("families", "reason"),
+    [
+        pytest.param([("response_size_histogram", "a", (), ())], "at least one bucket", id="sizes without buckets"),
+        pytest.param(
+            [("response_size_histogram", "a", (), (1, 2)), ("response_size_histogram", "b", (), (3,))],
+            "must be some of",
+            id="two with other buckets",
+        ),
+        pytest.param([("exceptions", "a b", ("exception",), ())], "not a metric name", id="a bad name"),
+    ],
+)
+def test_families_that_make_no_sense_are_refused(families, reason):
+    options = RequestMetricsOptions(families=tuple(RequestFamily(*family) for family in families))
+    with pytest.raises(ValueError, match=reason):
+        RequestMetrics(Registry(), options)
 
 
 def test_the_scheme_and_the_fault_are_labels_where_a_family_has_them():

@@ -214,6 +214,65 @@ def _kill_and_scrape(server, kills):
     assert kills <= 0
 
 
+POLLER = """
+import os, threading, time
+from flask import Flask
+from trackside import Monitor
+
+app, monitor = Flask("app"), Monitor("workers")
+beat = monitor.beat("poller", every=60)
+stop = threading.Event()
+
+
+def poll():
+    while not stop.wait(0.05):
+        beat()
+
+
+@app.route("/items/<int:id>")
+def item(id):
+    return str(os.getpid())
+
+
+@app.route("/start")
+def start():
+    threading.Thread(target=poll, daemon=True).start()
+    return str(os.getpid())
+
+
+monitor.watch(app)
+"""
+
+
+def test_all_workers_are_ready_when_one_of_them_has_the_poller(tmp_path):
+    server = Server(tmp_path, GUNICORN, POLLER)
+    try:
+        server.wait()
+        workers = _all_of(server)
+        status, body = server.get("/health/ready")
+        assert status == 503
+        assert "poller has never run" in body
+        status, poller = server.get("/start")
+        assert status == 200
+        until = time.monotonic() + 10
+        while server.get("/health/ready")[0] != 200:
+            assert time.monotonic() < until
+        # Those without it, asked alone.
+        os.kill(int(poller), signal.SIGSTOP)
+        for worker in workers - {int(poller)}:
+            others = workers - {int(poller), worker}
+            for other in others:
+                os.kill(other, signal.SIGSTOP)
+            assert server.get("/health/ready") == (200, '{"status": "ready", "poller": true}')
+            for other in others:
+                os.kill(other, signal.SIGCONT)
+        # What it has said last counts when it is gone, too.
+        os.kill(int(poller), signal.SIGKILL)
+        assert server.get("/health/ready")[0] == 200
+    finally:
+        server.stop()
+
+
 CELERY = """
 import os, signal, threading, time
 from wsgiref.simple_server import WSGIRequestHandler, make_server

@@ -64,6 +64,8 @@ class Cells:
         self.sharing: Sharing | None = None
         self.trace: Trace | None = None
         """Asked at each observation while somebody wants exemplars."""
+        self.asks_functions = False
+        """Whether any value is that of a function, which is called when it is read."""
         self._holders: list[Holder] = []
         self._alone = local()
 

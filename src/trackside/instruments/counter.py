@@ -24,7 +24,7 @@ class CounterChild(Child):
                 return
         except Exception:  # noqa: BLE001 - no number at all: not worth failing a request
             pass
-        self._report("value")
+        self._refuse()
 
 
 class Counter(Instrument[CounterChild]):

@@ -76,23 +76,24 @@ class GaugeChild(Child):
                 cell[0] += amount
                 cell[1] = time() if self._timed else 1.0
         except Exception:  # noqa: BLE001 - no number: not worth failing a request
-            self._report("value")
+            self._refuse()
 
     def dec(self, amount: float = 1.0) -> None:
         try:
             self.inc(-plain(amount))
         except Exception:  # noqa: BLE001 - see `inc`
-            self._report("value")
+            self._refuse()
 
     def set(self, value: float) -> None:
         try:
-            value = float(value)
+            if type(value) is not float:
+                value = float(plain(value))
             with self._lock:
                 cell = self.cell
                 cell[0] = value
                 cell[1] = time() if self._timed else 1.0
         except Exception:  # noqa: BLE001 - see `inc`
-            self._report("value")
+            self._refuse()
 
     def set_to_current_time(self) -> None:
         """Seconds since 1970: "when it last happened"."""
@@ -101,6 +102,7 @@ class GaugeChild(Child):
     def set_function(self, function: Callable[[], float]) -> None:
         """Ask `function` at each scrape. While it raises, the series is not shown."""
         self._function = function
+        self._cells.asks_functions = True
 
     def track_inprogress(self) -> InProgress:
         """One more while a `with` block or a decorated function (async too) runs."""
@@ -113,7 +115,7 @@ class GaugeChild(Child):
                 # Adding zero makes one of the two zeros: they are equal, but are written differently.
                 return self.cell[0] + 0.0, self.cell[1]
         try:
-            return float(function()) + 0.0, time() if self._timed else 1.0
+            return float(plain(function())) + 0.0, time() if self._timed else 1.0
         except Exception:  # noqa: BLE001 - the application's code must not break the scrape
             self._report("set_function")
             return None

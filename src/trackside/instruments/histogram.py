@@ -63,7 +63,7 @@ class HistogramChild(Child):
                 return
         except Exception:  # noqa: BLE001 - no number at all: not worth failing a request
             pass
-        self._report("value")
+        self._refuse()
 
     def add(self, raw: Raw) -> None:
         """Everything that another child of the same bounds has observed."""

@@ -37,6 +37,16 @@ class Child:
         with self._lock:
             return tuple(self.cell)
 
+    def _refuse(self) -> None:
+        """What it was given is no number, or none that it can count: not worth failing a request."""
+        self._report("value")
+        # Without the value, which may be anybody's; the stack says whose call it is.
+        text = (
+            "a metric was given what is no number, or a number that it cannot count: the call below had no effect;"
+            " further ones of this kind are only counted (trackside_sdk_errors_total)"
+        )
+        self._cells.complaints.once(("value",), text, stack=True)
+
     def _remember(self, at: int, value: float) -> None:
         """For an exemplar, if this belongs to a trace."""
         trace = self._cells.trace and self._cells.trace()

@@ -134,8 +134,17 @@ def family_of(measured: Measured) -> MetricFamily:
 
 
 def bound_text(bound: float) -> str:
-    """As OpenMetrics writes a bound: "0.005", "1.0", "+Inf"."""
-    return "+Inf" if isinf(bound) else repr(float(bound))
+    """As OpenMetrics writes a bound: "0.005", "1.0", "1e+06", "+Inf"."""
+    if isinf(bound):
+        return "+Inf"
+    text = repr(float(bound))
+    whole, _, fraction = text.partition(".")
+    digits = whole.lstrip("-")
+    if len(digits) < 7 or "e" in text:
+        return text
+    # Where Go, which is the measure here, changes over to an exponent.
+    mantissa = f"{digits[0]}.{digits[1:]}{fraction}".rstrip("0").rstrip(".")
+    return f"{'-' if bound < 0 else ''}{mantissa}e+{len(digits) - 1:02}"
 
 
 def plain(number: Any) -> float:

@@ -94,6 +94,22 @@ def add(cell: list[float], other: Sequence[float], base: int) -> None:
             cell[sign + _COUNT] += count
 
 
+def difference(cell: Sequence[float], before: Sequence[float], base: int) -> list[float]:
+    """What `cell` has counted since it was as `before`, native part and all."""
+    found, was = list(cell), list(before)
+    _coarsen(was, base, int(found[base + SCHEMA]))
+    for at in range(base + 1):
+        found[at] -= was[at]
+    for sign in (base + _POSITIVE, base + _NEGATIVE):
+        moved = int(was[sign + _LOW]) - int(found[sign + _LOW])
+        found[sign + _COUNT] -= was[sign + _COUNT]
+        for at, count in enumerate(was[sign + _BUCKETS : sign + _BUCKETS + MAX_BUCKETS]):
+            if count:
+                # A window never leaves out what it has counted.
+                found[sign + _BUCKETS + at + moved] -= count
+    return found
+
+
 def _make_room(cell: Numbers, base: int, sign: int, value: float) -> int:
     schema = int(cell[base + SCHEMA])
     return _room_for(cell, base, sign, index_of(value, schema), schema)

@@ -12,8 +12,13 @@ from trackside.instruments import native
 from trackside.instruments.cells import Cells
 from trackside.instruments.histogram import Histogram, HistogramChild
 from trackside.instruments.layout import Cell, Layout, Shown, columns
-from trackside.instruments.measured import LARGEST, Description, LabelValues, plain
+from trackside.instruments.measured import LARGEST, Description, LabelValues, Raw, plain
 from trackside.model.metrics import NativeBuckets
+
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from trackside.instruments.merging import Together
 
 
 class NativeHistogramChild(HistogramChild):
@@ -42,7 +47,13 @@ class NativeHistogramChild(HistogramChild):
                 return
         except Exception:  # noqa: BLE001 - no number at all: not worth failing a request
             pass
-        self._report("value")
+        self._refuse()
+
+    def add(self, raw: Raw) -> None:
+        """Everything that another child has observed, given as its whole cell."""
+        with self._lock:
+            super().add(raw[: self._base])
+            native.add(self.cell, raw, self._base)
 
 
 class NativeHistogram(Histogram):
@@ -55,8 +66,15 @@ class NativeHistogram(Histogram):
 
     def native_rows(self) -> list[tuple[LabelValues, float, NativeBuckets]]:
         """Label values, sum and buckets, of all processes."""
-        cells, base = self._cells.together(self.layout, self._own), int(self.layout.detail[0])
-        return [(key, cell[0], native.snapshot(cell, base)) for key, cell in cells]
+        return [(key, cell[0], native.snapshot(cell, self.base)) for key, cell in self.cells()]
+
+    def cells(self) -> Together:
+        return self._cells.together(self.layout, self._own)
+
+    @property
+    def base(self) -> int:
+        """Where in a cell its native part begins."""
+        return int(self.layout.detail[0])
 
     def _new_child(self, cell: Cell) -> NativeHistogramChild:
         return NativeHistogramChild(self.description.bounds, self._cells, cell)

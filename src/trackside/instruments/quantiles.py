@@ -11,7 +11,7 @@ from trackside.instruments.cells import Cells
 from trackside.instruments.histogram import Timer
 from trackside.instruments.instrument import Child, Instrument
 from trackside.instruments.layout import Cell, Layout, Shown, columns
-from trackside.instruments.measured import Description
+from trackside.instruments.measured import Description, plain
 
 
 class QuantilesChild(Child):
@@ -20,7 +20,7 @@ class QuantilesChild(Child):
     def observe(self, value: float) -> None:
         """A finite number; anything else changes nothing and counts as an internal error."""
         try:
-            number = float(value)
+            number = float(plain(value))
             if isfinite(number):
                 now_s = time()
                 with self._lock:
@@ -28,7 +28,7 @@ class QuantilesChild(Child):
                 return
         except Exception:  # noqa: BLE001 - no number at all: not worth failing a request
             pass
-        self._report("value")
+        self._refuse()
 
     def time(self) -> Timer:
         """Seconds that a `with` block or a decorated function (async too) takes, also when it raises."""

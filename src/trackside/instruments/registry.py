@@ -57,6 +57,9 @@ class Membership(Protocol):
     def before_scrape(self) -> None:
         """Join the others if there are any by now, and read what they have counted."""
 
+    def look(self) -> None:
+        """See what the others hold now."""
+
     def leads(self) -> bool: ...
 
     def foreign(self, known: Sequence[Measured]) -> list[Measured]:
@@ -78,6 +81,7 @@ class Registry:
         self._max_series = max_series
         self._measured: dict[str, Measured] = {}
         self._collectors: list[tuple[Collector, Across]] = []
+        self._has_foreign_collectors = False
         about = Description(
             ERRORS, MetricType.COUNTER, "Errors inside the monitoring, by place. The app saw none.", ("where",)
         )
@@ -188,6 +192,12 @@ class Registry:
         with self.lock:
             if all(known != collector for known, _ in self._collectors):
                 self._collectors.append((collector, across))
+                self._has_foreign_collectors |= not _is_ours(collector)
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether code of the application runs when this is read: functions of gauges, collectors that it has added."""
+        return self._has_foreign_collectors or self.cells.asks_functions
 
     def count_error(self, where: str) -> None:
         """An error inside the monitoring that the application must not notice."""
@@ -198,6 +208,11 @@ class Registry:
         self.count_error("family")
         text = "%s is left out where metrics are read: %r; further failures of this kind are only counted (%s)"
         self.cells.complaints.once(("family", name), text, name, error, ERRORS, error=error)
+
+    def look(self) -> None:
+        """See what other processes have counted by now: rows that are read next are of this moment."""
+        if self.membership is not None and not self.cells.is_alone:
+            self.membership.look()
 
     def measured(self) -> list[Measured]:
         """Families with values of their own, in order of registration; the errors last, since reading makes some."""
@@ -303,3 +318,9 @@ def _names(name: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 def _with_unit(name: str, unit: str) -> str:
     return name if not unit or name.endswith("_" + unit) else f"{name}_{unit}"
+
+
+def _is_ours(collector: object) -> bool:
+    """Ours are quick. One of no known module is somebody's."""
+    module = getattr(getattr(collector, "func", collector), "__module__", None)
+    return str(module).startswith("trackside.")

@@ -34,8 +34,8 @@ class MetricsPage:
 
     @property
     def may_block(self) -> bool:
-        # Of others also files are read.
-        return self.connect() or self._registry.is_shared
+        # Of other processes files are read.
+        return self.connect() or self._registry.is_shared or self._registry.asks_others
 
     def connect(self) -> bool:
         """Show prometheus_client's families here and ours there, if the application has imported it by now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from trackside.instruments.measured import Description, LabelValues, Measured, Observed
@@ -11,22 +12,46 @@ from trackside.model.labels import Labels
 from trackside.model.metrics import Exemplar, MetricFamily, MetricType, NativeBuckets, Sample
 from trackside.wire import metric_families
 
+Natives = Mapping[Labels, tuple[float, NativeBuckets]]
+Read = tuple[MetricFamily, Natives]
+
 
 def native_page(registry: Registry, only: Callable[[str], bool] | None) -> tuple[str, bytes] | None:
     """Content type and body; None where there is nothing that the text formats, which are made faster, cannot show."""
     measured = [one for one in registry.measured() if only is None or only(one.description.name)]
-    natives = {one.description.name: found for one in measured if (found := _natives(one)) is not None}
-    if not natives:
+    if not any(hasattr(one, "native_rows") for one in measured):
         return None
-    collected = [family for family in registry.collected() if only is None or only(family.name)]
-    families = [*collected, *map(_family, measured)]
-    return metric_families.CONTENT_TYPE, metric_families.render(families, natives)
+    families: list[tuple[str, Callable[[], Read]]] = [
+        (family.name, partial(_collected, family))
+        for family in registry.collected()
+        if only is None or only(family.name)
+    ]
+    families += [(one.description.name, partial(_measured, one)) for one in measured]
+    return metric_families.CONTENT_TYPE, b"".join(_written(registry, name, read) for name, read in families)
 
 
-def _natives(measured: Measured) -> dict[Labels, tuple[float, NativeBuckets]] | None:
+def _written(registry: Registry, name: str, read: Callable[[], Read]) -> bytes:
+    try:
+        family, natives = read()
+        return metric_families.render([family], {name: natives})
+    except Exception as error:  # noqa: BLE001 - see `leave_out`
+        registry.leave_out(name, error)
+        return b""
+
+
+def _collected(family: MetricFamily) -> Read:
+    return family, {}
+
+
+def _measured(measured: Measured) -> Read:
+    natives = _natives(measured)
+    return _family(measured), natives
+
+
+def _natives(measured: Measured) -> Natives:
     read: Any = getattr(measured, "native_rows", None)
     if read is None:
-        return None
+        return {}
     return {_labels(measured.description, values): (total, buckets) for values, total, buckets in read()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from trackside.instruments.histogram import bucket_bounds
@@ -16,7 +16,7 @@ from trackside.sdk.request_options import RequestFamily, RequestMetricsOptions
 SUM, RECEIVED, SENT, BUCKETS = 0, 1, 2, 3
 """Places in a cell: sum of the durations, bytes received, bytes sent, then the number of requests in each bucket."""
 
-_HELP = {
+HELP = {
     "requests": "HTTP requests answered.",
     "duration": "Time until the last byte of an answer.",
     "first_byte": "Time until the first byte of an answer's body.",
@@ -25,6 +25,9 @@ _HELP = {
     "response_bytes": "Bytes of response bodies.",
     "request_size": "Sizes of request bodies in bytes.",
     "response_size": "Sizes of response bodies in bytes.",
+    "request_size_histogram": "Sizes of request bodies in bytes.",
+    "response_size_histogram": "Sizes of response bodies in bytes.",
+    "exceptions": "Exceptions that the application raised while it handled requests.",
 }
 _KINDS = {
     "requests": MetricType.COUNTER,
@@ -35,7 +38,11 @@ _KINDS = {
     "response_bytes": MetricType.COUNTER,
     "request_size": MetricType.SUMMARY,
     "response_size": MetricType.SUMMARY,
+    "request_size_histogram": MetricType.HISTOGRAM,
+    "response_size_histogram": MetricType.HISTOGRAM,
 }
+
+_SIZES_AT = {"request_size_histogram": RECEIVED, "response_size_histogram": SENT}
 
 
 class Family(NamedTuple):
@@ -53,6 +60,15 @@ class Family(NamedTuple):
         return self.read_observed()
 
 
+class Sizes(NamedTuple):
+    """Where a cell has the sizes of one kind of bodies by bucket."""
+
+    at: int
+    bounds: tuple[float, ...]
+    total_at: int
+    """Of their sum: `RECEIVED` or `SENT`."""
+
+
 class Tables(NamedTuple):
     """Layouts of the cells of requests that ended, and of the numbers of those in progress."""
 
@@ -60,6 +76,7 @@ class Tables(NamedTuple):
     in_progress: Layout | None
     first_byte_at: int
     """Where the second histogram begins, with its sum; 0: there is none."""
+    sizes: tuple[Sizes, ...]
 
 
 def tables(options: RequestMetricsOptions) -> Tables:
@@ -72,30 +89,45 @@ def tables(options: RequestMetricsOptions) -> Tables:
     first_byte_at = width if any(family.measure == "first_byte" for family in options.shown) else 0
     if first_byte_at:
         width += len(bounds) + 2
+    sizes: dict[str, Sizes] = {}
+    for family in options.shown:
+        if family.measure in _SIZES_AT and family.measure not in sizes:
+            own = bucket_bounds(family.name, family.buckets)
+            sizes[family.measure] = Sizes(width, own, _SIZES_AT[family.measure])
+            width += len(own) + 1
     roles = options.roles
     ended: list[Shown] = []
     running: list[Shown] = []
     for family in options.shown:
-        about = _description(family, options, bounds)
+        if family.measure == "exceptions":
+            continue
+        histogram = sizes.get(family.measure)
+        about = _description(family, options, bounds if histogram is None else histogram.bounds)
         constant = tuple(value for _, value in options.constant_labels)
         labels = None if family.labels == roles else tuple(roles.index(role) for role in family.labels)
-        shown = Shown(about, _columns(family, bounds, about.bounds, first_byte_at), labels, constant)
+        numbers = (
+            _columns(family, bounds, about.bounds, first_byte_at) if histogram is None else _sizes(histogram, about)
+        )
+        shown = Shown(about, numbers, labels, constant)
         (running if family.measure == "in_progress" else ended).append(shown)
     in_progress = Layout(2, "total", tuple(running)) if running else None
-    return Tables(Layout(width, "sum", tuple(ended)), in_progress, first_byte_at)
+    return Tables(Layout(width, "sum", tuple(ended)), in_progress, first_byte_at, tuple(sizes.values()))
+
+
+def label_names(family: RequestFamily, options: RequestMetricsOptions) -> tuple[str, ...]:
+    return (*(options.label(role) for role in family.labels), *(name for name, _ in options.constant_labels))
 
 
 def _description(family: RequestFamily, options: RequestMetricsOptions, bounds: tuple[float, ...]) -> Description:
     kind = _KINDS[family.measure]
-    names = [options.label(role) for role in family.labels] + [name for name, _ in options.constant_labels]
     own = bucket_bounds(family.name, family.buckets) if family.buckets else bounds
     if not set(own) <= set(bounds):
-        raise ValueError(f"{family.name}: its buckets {own} must be some of the options' buckets {bounds}")
+        raise ValueError(f"{family.name}: its buckets {own} must be some of {bounds}, which are those of its measure")
     return Description(
         options.prefix + family.name,
         kind,
-        _HELP[family.measure],
-        tuple(names),
+        HELP[family.measure],
+        label_names(family, options),
         bounds=own if kind is MetricType.HISTOGRAM else (),
     )
 
@@ -107,8 +139,7 @@ def _columns(
     match family.measure:
         case "duration" | "first_byte":
             total, counts = (SUM, BUCKETS) if family.measure == "duration" else (first_byte_at, first_byte_at + 1)
-            ends = [0, *(bisect_left(bounds, bound) + 1 for bound in own), len(bounds) + 1]
-            return ((total, total + 1), *((counts + start, counts + stop) for start, stop in pairwise(ends)))
+            return ((total, total + 1), *_buckets(counts, bounds, own))
         case "request_bytes" | "response_bytes":
             at = RECEIVED if family.measure == "request_bytes" else SENT
             return columns(at, at + 1)
@@ -119,6 +150,16 @@ def _columns(
             return columns(0, 1)
         case _:
             return (count,)
+
+
+def _sizes(sizes: Sizes, about: Description) -> tuple[tuple[int, int], ...]:
+    return ((sizes.total_at, sizes.total_at + 1), *_buckets(sizes.at, sizes.bounds, about.bounds))
+
+
+def _buckets(at: int, bounds: tuple[float, ...], own: tuple[float, ...]) -> Iterator[tuple[int, int]]:
+    """Where the counts of the buckets `own` are, of those with `bounds` that begin at `at`."""
+    ends = [0, *(bisect_left(bounds, bound) + 1 for bound in own), len(bounds) + 1]
+    return ((at + start, at + stop) for start, stop in pairwise(ends))
 
 
 def observed_of(

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from time import time
 
 from trackside.instruments.cells import Move
+from trackside.instruments.counter import Counter
 from trackside.instruments.histogram import bucket_bounds
 from trackside.instruments.layout import Cell, Shown
 from trackside.instruments.measured import OVERFLOW, LabelValues, Observed, Row
 from trackside.instruments.registry import Registry
 from trackside.model.cheap_typing import Protocol
-from trackside.sdk.request_families import BUCKETS, RECEIVED, SENT, SUM, Family, observed_of, tables
-from trackside.sdk.request_options import ALL, UNMATCHED, RequestFamily, RequestMetricsOptions, path_patterns
+from trackside.sdk.request_families import BUCKETS, HELP, RECEIVED, SENT, SUM, Family, label_names, observed_of, tables
+from trackside.sdk.request_options import ALL, UNMATCHED, RequestFamily, RequestMetricsOptions, Role, path_patterns
 
 TYPE_CHECKING = False  # type checkers take it for True
 
@@ -80,10 +81,18 @@ class RequestMetrics:
         self._observed: dict[int, dict[int, Observed]] = {}
         ended = iter(self.tables.ended.shown)
         running = iter(self.tables.in_progress.shown if self.tables.in_progress else ())
+        self._exceptions: list[tuple[Counter, RequestFamily]] = []
         for family in self.options.shown:
+            if family.measure == "exceptions":
+                self._exceptions.append((self._counter(family), family))
+                continue
             is_running = family.measure == "in_progress"
             registry.register(self._family_in_progress(next(running)) if is_running else self._family(next(ended)))
         self.places.hold(self)
+
+    @property
+    def counts_exceptions(self) -> bool:
+        return bool(self._exceptions)
 
     @property
     def names(self) -> list[str]:
@@ -131,6 +140,8 @@ class RequestMetrics:
         if first_byte_at and first_s is not None:
             cell[first_byte_at] += first_s
             cell[first_byte_at + 1 + bisect_left(self.bounds, first_s)] += 1
+        for sizes in self.tables.sizes:
+            cell[sizes.at + bisect_left(sizes.bounds, received if sizes.total_at == RECEIVED else sent)] += 1
         if self.places.trace is not None:
             self.observe(cell, bucket, took_s, trace)
 
@@ -139,6 +150,20 @@ class RequestMetrics:
         trace = trace or (self.places.trace and self.places.trace())
         if trace:
             self._observed.setdefault(id(cell), {})[bucket] = Observed(*trace, took_s, time())
+
+    def raised(self, error: BaseException, method: str, path: str, status: int = 500, scheme: str = "http") -> None:
+        """The application raised it while it handled a request, which may be answered all the same. Never raises."""
+        values: dict[Role, str] = {
+            "method": method if method in KNOWN_METHODS else OTHER_METHOD,
+            "path": self._path(path),
+            "status": str(status),
+            "scheme": scheme if scheme in _SCHEMES else "other",
+            "error": str(status),
+            "exception": type(error).__name__,
+        }
+        constant = [value for _, value in self.options.constant_labels]
+        for counter, family in self._exceptions:
+            counter.labels(*(values[role] for role in family.labels), *constant).inc()
 
     def cells(self) -> list[tuple[CellKey, tuple[float, ...]]]:
         with self.lock:
@@ -171,6 +196,10 @@ class RequestMetrics:
             cache.cells.clear()
         self._observed.clear()
         self._running.clear()
+
+    def _counter(self, family: RequestFamily) -> Counter:
+        names = label_names(family, self.options)
+        return self.registry.counter(self.options.prefix + family.name, HELP[family.measure], names)
 
     def _family(self, shown: Shown) -> Family:
         def rows() -> list[Row]:

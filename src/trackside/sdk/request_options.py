@@ -21,10 +21,15 @@ Measure = Literal[
     "response_bytes",
     "request_size",
     "response_size",
+    "request_size_histogram",
+    "response_size_histogram",
+    "exceptions",
 ]
-"""The two `bytes` are counters; the two `size` are summaries without quantiles: count and sum."""
-Role = Literal["method", "path", "status", "scheme", "error"]
-"""`scheme` is "http" or "https" as the server has it, `error` the status of an answer that is the server's fault."""
+"""The two `bytes` are counters; the two `size` are summaries without quantiles: count and sum. `exceptions` are those
+that Flask or Django got from the application."""
+Role = Literal["method", "path", "status", "scheme", "error", "exception"]
+"""`scheme` is "http" or "https" as the server has it, `error` the status of an answer that is the server's fault,
+`exception` the class of one, which only families of exceptions may have."""
 
 ALL: tuple[Role, ...] = ("method", "path", "status")
 _BY_PATH: tuple[Role, ...] = ("method", "path")
@@ -37,7 +42,7 @@ class RequestFamily(NamedTuple):
     labels: tuple[Role, ...] = ALL
     """Which it has; those of requests in progress have no status yet."""
     buckets: tuple[float, ...] = ()
-    """Of a histogram: some of the options' buckets. (): all of them."""
+    """Of a histogram: some of the options' buckets; (): all of them. Of a histogram of sizes its own, in bytes."""
 
 
 _REQUESTS = RequestFamily("requests", "http_requests_total")
@@ -64,6 +69,7 @@ class RequestMetricsOptions(NamedTuple):
     status_label: str = "status"
     scheme_label: str = "scheme"
     error_label: str = "error_type"
+    exception_label: str = "type"
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
     """Upper bounds of the durations in seconds."""
     excluded_paths: tuple[str, ...] = ()
@@ -111,7 +117,8 @@ class RequestMetricsOptions(NamedTuple):
     def roles(self) -> tuple[Role, ...]:
         """What requests are told apart by."""
         more: tuple[Role, ...] = ("scheme", "error")
-        return (*ALL, *(role for role in more if any(role in family.labels for family in self.shown)))
+        counted = [family for family in self.shown if family.measure != "exceptions"]
+        return (*ALL, *(role for role in more if any(role in family.labels for family in counted)))
 
     def label(self, role: Role) -> str:
         return {
@@ -120,6 +127,7 @@ class RequestMetricsOptions(NamedTuple):
             "status": self.status_label,
             "scheme": self.scheme_label,
             "error": self.error_label,
+            "exception": self.exception_label,
         }[role]
 
 
@@ -127,7 +135,15 @@ _HIGH_RESOLUTION = (
     *(0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 7.5, 10.0),
     *(30.0, 60.0),
 )
+# Bytes. OpenTelemetry's are those of all its histograms for which nobody has chosen others.
+_OTEL_SIZES = (0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1e3, 2.5e3, 5e3, 7.5e3, 1e4)
+_DJANGO_SIZES = (0.0, *(float(2**power) for power in range(30)))
 _CLIENT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+_SIZE_HISTOGRAMS: tuple[tuple[Measure, str], ...] = (
+    ("request_size_histogram", "request"),
+    ("response_size_histogram", "response"),
+)
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "instrumentator": {
@@ -175,6 +191,10 @@ _PRESETS: dict[str, dict[str, Any]] = {
             RequestFamily("requests", "requests_total_by_view_transport_method_total", ("path", "scheme", "method")),
             RequestFamily("requests", "responses_total_by_status_total", ("status",)),
             RequestFamily("requests", "responses_total_by_status_view_method_total", ("status", "path", "method")),
+            RequestFamily("request_size_histogram", "requests_body_total_bytes", (), _DJANGO_SIZES),
+            RequestFamily("response_size_histogram", "responses_body_total_bytes", (), _DJANGO_SIZES),
+            RequestFamily("exceptions", "exceptions_total_by_type_total", ("exception",)),
+            RequestFamily("exceptions", "exceptions_total_by_view_total", ("path",)),
         ),
     },
     "flask_exporter": {
@@ -183,6 +203,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "families": (
             RequestFamily("duration", "http_request_duration_seconds"),
             RequestFamily("requests", "http_request_total", ("method", "status")),
+            RequestFamily("exceptions", "http_request_exceptions_total", ("method", "status")),
         ),
     },
     # Of OpenTelemetry's semantic conventions, as its Prometheus exporter writes them. The route is left out of
@@ -197,6 +218,10 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "families": (
             RequestFamily("duration", "http_server_request_duration_seconds", (*ALL, "scheme", "error")),
             RequestFamily("in_progress", "http_server_active_requests", ("method", "scheme")),
+            *(
+                RequestFamily(measure, f"http_server_{body}_body_size_bytes", (*ALL, "scheme", "error"), _OTEL_SIZES)
+                for measure, body in _SIZE_HISTOGRAMS
+            ),
         ),
     },
     "railgun": {

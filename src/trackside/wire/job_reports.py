@@ -193,4 +193,5 @@ _KINDS: dict[str, Kind] = {
     "peak_memory_bytes": _whole,
     "trace_id": _name,
     "backend": _name,
+    "request_id": _name,
 }

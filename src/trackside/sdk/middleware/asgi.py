@@ -149,8 +149,8 @@ class _Counting:
         self.cache = CellCache(metrics)
         self.templates = Templates()
         self.hook = metrics.options.path_template
-        self.route_tells = self.hook is None and not metrics.by_scheme
-        """Whether a request's cell is that of its route, method and status."""
+        self.route_tells = self.hook is None and not metrics.by_scheme and not metrics.tables.sizes
+        """Whether a request's cell is that of its route, method and status, and is counted with four additions."""
         # What each request needs, one look-up away.
         self.cells = self.cache.cells
         self.in_flight = metrics.in_flight

@@ -77,7 +77,7 @@ class Counting:
         "places",
         "size_of",
         "template_of",
-        "wants_first_byte",
+        "wants_more",
     )
 
     def __init__(self, metrics: RequestMetrics, framework: Framework) -> None:
@@ -91,7 +91,7 @@ class Counting:
         self.by_scheme = metrics.by_scheme
         self.lock = metrics.lock
         self.places = metrics.places
-        self.wants_first_byte = bool(metrics.tables.first_byte_at)
+        self.wants_more = bool(metrics.tables.first_byte_at or metrics.tables.sizes)
 
     def begin(self, environ: Environ) -> Request:
         """For those who do not have to save the time of a call."""
@@ -209,9 +209,10 @@ class Request:
             if counting.by_scheme:
                 key = (*key, _scheme(environ))
             length = environ.get("CONTENT_LENGTH")
-            received = int(length) if length and length.isdecimal() else 0
+            # Twelve digits are a terabyte: what is beyond was said, and not sent.
+            received = int(length) if length and len(length) <= 12 and length.isdecimal() else 0
             cell = None
-            if not counting.wants_first_byte and counting.places.trace is None:
+            if not counting.wants_more and counting.places.trace is None:
                 bucket = bisect_left(counting.bounds, took_s) + BUCKETS
                 # Found and changed in one go: cells move when other processes come to serve the same application.
                 with counting.lock:
