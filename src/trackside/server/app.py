@@ -28,6 +28,7 @@ from trackside.server.promql.embedded import EmbeddedBackend
 from trackside.server.promql.engine import Engine
 from trackside.server.receivers.config import integrations
 from trackside.server.receivers.templates import NotificationTemplates
+from trackside.server.remote_write.receiver import RemoteWriteReceiver
 from trackside.server.rules.group import RulePorts, RuleSettings
 from trackside.server.rules.groups import RuleGroups
 from trackside.server.rules.templates import ExternalFacts
@@ -105,6 +106,7 @@ class App:
         self.pools = ScrapePools(self.tsdb, self.schedule, clock, self.registry, outside.scrape, own)
         ports = RulePorts(self.backend, self.tsdb, self._db, clock, self.registry)
         self.rules = RuleGroups(ports, self.schedule, self._told)
+        self.remote_write = RemoteWriteReceiver(self.tsdb, clock, self.registry)
         self._notify_client = outside.notify()
         self.dispatcher: Dispatcher | None = None
 
@@ -120,6 +122,7 @@ class App:
             external_url=settings.external_url,
             config_text=lambda: masked(self.config.text),
             metadata=self._metadata,
+            writes=self.remote_write,
             jobs=lambda: self.jobs.watch,
             job_actions=lambda: self.jobs.actions,
         )
@@ -207,6 +210,8 @@ class App:
         for _, families in self.pools.metadata():
             for name, about in families.items():
                 found.setdefault(name, set()).add(about)
+        for name, about in self.remote_write.metadata().items():
+            found.setdefault(name, set()).add(about)
         return found
 
     async def _stop_telling(self) -> None:

@@ -12,6 +12,7 @@ from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
 from trackside.server.jobs.actions.actions import JobActions
 from trackside.server.jobs.watch import JobsWatch
+from trackside.server.remote_write.receiver import RemoteWriteReceiver
 
 
 def _no_jobs() -> None:
@@ -45,3 +46,5 @@ class Console:
     """What may be done to jobs; to be asked on a thread, as `jobs`."""
     metadata: Callable[[], Mapping[str, Iterable[tuple[str, str, str]]]] = dict
     """Metric family to what its targets say of it: (type, help, unit)."""
+    writes: RemoteWriteReceiver | None = None
+    """Takes what is sent by remote write."""

@@ -23,6 +23,7 @@ from trackside.server.web.api.job_actions import JobActionsApi
 from trackside.server.web.api.job_reports import JobReportsApi
 from trackside.server.web.api.jobs import JobsApi
 from trackside.server.web.api.queries import QueryApi
+from trackside.server.web.api.remote_write import RemoteWriteApi
 from trackside.server.web.api.rules import RulesApi
 from trackside.server.web.api.status import StatusApi
 from trackside.server.web.console import Console
@@ -60,6 +61,7 @@ def build_app(
         *JobActionsApi(console).routes(),
         *JobsApi(console).routes(),
         *AdminApi(console).routes(),
+        *(RemoteWriteApi(console.writes).routes() if console.writes is not None else ()),
         *_own_routes(controls),
         *LoginPages(admission).routes(),
         *pages,
