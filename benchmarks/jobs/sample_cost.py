@@ -42,7 +42,7 @@ SAMPLE_MS = 50
 PAGE_MS = 100
 _THEIRS = Path(__file__).parents[2] / ".venv" / "libraries" / "rq-dashboard-fast"
 _THEIR_ROUNDS = 3
-_FILL = f"""
+FILL = f"""
 import sys
 from redis import Redis
 from rq import Queue, SimpleWorker
@@ -105,10 +105,10 @@ def ours(url: str, rounds: int) -> Iterator[Row]:
 def theirs(url: str) -> Iterator[Row]:
     if not _THEIRS.is_dir():
         return
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-c", _SERVE, url, str(port)]
-    with _running(command, {**os.environ, "PYTHONPATH": str(_THEIRS)}):
-        _wait_for(port)
+    with running(command, {**os.environ, "PYTHONPATH": str(_THEIRS)}):
+        wait_for(port)
         for what, path in [
             ("queues", "/queues/json"),
             ("workers", "/workers/json"),
@@ -124,7 +124,7 @@ def _got(port: int, path: str) -> bytes:
 
 
 @contextmanager
-def _running(command: list[str], environ: dict[str, str] | None = None) -> Iterator[None]:
+def running(command: list[str], environ: dict[str, str] | None = None) -> Iterator[None]:
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
         try:
             yield
@@ -132,14 +132,14 @@ def _running(command: list[str], environ: dict[str, str] | None = None) -> Itera
             process.terminate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
     return port
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     until = time.monotonic() + 30
     while True:
         try:
@@ -153,12 +153,12 @@ def _wait_for(port: int) -> None:
 
 def all_rows(rounds: int) -> list[Row]:
     with ExitStack() as stack:
-        folder, port = stack.enter_context(tempfile.TemporaryDirectory()), _free_port()
+        folder, port = stack.enter_context(tempfile.TemporaryDirectory()), free_port()
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        stack.enter_context(_running(command))
-        _wait_for(port)
+        stack.enter_context(running(command))
+        wait_for(port)
         url = f"redis://127.0.0.1:{port}/0"
-        subprocess.run([sys.executable, "-c", _FILL, url], check=True)
+        subprocess.run([sys.executable, "-c", FILL, url], check=True)
         return [*ours(url, rounds), *theirs(url)]
 
 

@@ -407,7 +407,7 @@ def test_any_result_is_taken(fields):
         pytest.param(RuntimeError("first\nsecond"), "RuntimeError: first", id="several lines"),
         pytest.param(OSError(2, "No such file"), "FileNotFoundError: 2, No such file", id="several arguments"),
         pytest.param("unable to serialize result", "unable to serialize result", id="text"),
-        pytest.param(ValueError({"password": "hush"}), "ValueError: {'password': '[redacted]'}", id="a secret"),
+        pytest.param(ValueError({"password": "hush"}), "ValueError: {'password': '[Filtered]'}", id="a secret"),
     ],
 )
 def test_an_error_is_one_line(error, expected):
@@ -563,3 +563,13 @@ print(json.dumps([[str(queue) for queue in sample.queues], [one.id for one in sa
 def test_the_source_imports_no_job_library():
     code = "import sys, trackside.jobs.arq.source; sys.exit('arq' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_secrets_in_errors_are_neither_shown_nor_found(arq):
+    arq.source.sample()
+    arq.result("one", s=False, r=OSError("redis://:hunter2@cache refused"))
+
+    assert not arq.source.find(JobQuery(text="hunter2")).jobs
+    (found,) = arq.source.find(JobQuery(text="cache refused")).jobs
+    assert found.error == "OSError: redis://:[Filtered]@cache refused"
+    assert "hunter2" not in repr(arq.source.get("one").attempts)

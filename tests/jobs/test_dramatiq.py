@@ -511,3 +511,15 @@ print(json.dumps([[str(queue) for queue in sample.queues], [one.id for one in sa
 def test_the_source_imports_no_job_library():
     code = "import sys, trackside.jobs.dramatiq.source; sys.exit('dramatiq' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_secrets_in_errors_are_neither_shown_nor_found(dramatiq):
+    trace = "Traceback (most recent call last):\n  File x\nOSError: redis://:hunter2@cache refused"
+    cursor = dramatiq.source.sample().cursor
+    dramatiq.die("one", now_ms() + 60_000, options={"retries": 2, "traceback": trace})
+
+    assert not dramatiq.source.find(JobQuery(text="hunter2")).jobs
+    (found,) = dramatiq.source.find(JobQuery(text="cache refused")).jobs
+    assert found.error == "OSError: redis://:[Filtered]@cache refused"
+    assert dramatiq.source.get("one").attempts[0].traceback == trace.replace("hunter2", "[Filtered]")
+    assert "hunter2" not in repr(dramatiq.source.sample(cursor))

@@ -31,9 +31,9 @@ MEMORY = Memory(
             {"j": SeenRun("w", None, 5)},
             {"j": Doubled(("w", "x"), 5)},
             {"nightly": Due(9, 5)},
-            1,
-            2,
-            3,
+            duplicated_total=1,
+            missed_total=2,
+            clamped_total=3,
         )
     },
 )

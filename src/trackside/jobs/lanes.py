@@ -8,15 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trackside.jobs.ends import place_of
 from trackside.jobs.payloads import IsSecret, shown
-from trackside.jobs.redis_store import RedisStore, text
 from trackside.model.jobs import Job, JobQuery, JobsPage
 
 MAX_LIMIT = 1_000
-_FIRST_CHUNK = 100
-_MAX_CHUNK = 1_000
-# How far workers may have moved a list on between two pages, and its place is still found.
-_SHIFT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,71 +58,11 @@ def remembered(found: Iterable[Found]) -> Lane:
     ordered = sorted(found, key=lambda one: (one.at_ms, str(one.position)), reverse=True)
 
     def lane(position: Any) -> Iterator[Found]:
-        place = scored_place(position)
+        place = place_of(position)
         before = None if place is None else (place[0], str([place[0], place[1]]))
         return (one for one in ordered if before is None or (one.at_ms, str(one.position)) < before)
 
     return lane
-
-
-def sorted_chunks(store: RedisStore, key: str | bytes, position: Any) -> Iterator[list[tuple[bytes, float]]]:
-    """Of a sorted set, from its highest score."""
-    rank, count = 0, _FIRST_CHUNK
-    place = scored_place(position)
-    if place is not None:
-        score, member = place
-        asked = store.pipeline()
-        asked.zrevrank(key, encoded(member))
-        asked.zcount(key, f"({score}", "+inf")
-        at, above = store.answers(asked)
-        rank = (above or 0) if at is None else at + 1
-    while True:
-        asked = store.pipeline()
-        asked.zrevrange(key, rank, rank + count - 1, withscores=True)
-        (members,) = store.answers(asked)
-        if members:
-            yield members
-        if len(members or ()) < count:
-            return
-        rank, count = rank + count, min(_MAX_CHUNK, count * 2)
-
-
-def list_chunks(store: RedisStore, key: str | bytes, position: Any) -> Iterator[list[tuple[int, bytes]]]:
-    """Of a list that grows at its end and is taken from at its begin: from its end, with indexes."""
-    asked = store.pipeline()
-    asked.llen(key)
-    place = scored_place(position)
-    index = 0 if place is None else max(0, int(min(place[0], 1e12)))
-    first = max(0, index - _SHIFT)
-    asked.lrange(key, first, index)
-    size, window = store.answers(asked)
-    last = (size or 0) - 1
-    if place is not None:
-        members = [text(member) for member in window or ()]
-        # Gone: as far as it can be told, what was older is where it was.
-        last = first + members.index(place[1]) - 1 if place[1] in members else min(last, index - 1)
-    count = _FIRST_CHUNK
-    while last >= 0:
-        first = max(0, last - count + 1)
-        asked = store.pipeline()
-        asked.lrange(key, first, last)
-        (members,) = store.answers(asked)
-        yield list(enumerate(members or (), first))[::-1]
-        last, count = first - 1, min(_MAX_CHUNK, count * 2)
-
-
-def scored_place(position: Any) -> tuple[float, str] | None:
-    """Of a number and the text of a member."""
-    if not isinstance(position, list) or len(position) != 2:
-        return None
-    score, member = position
-    is_place = isinstance(score, int | float) and isinstance(member, str) and abs(score) < 1e300
-    return (score, member) if is_place else None
-
-
-def encoded(id: str) -> bytes:
-    """Of whatever a page was asked for."""
-    return id.encode("utf-8", "backslashreplace")
 
 
 def matches(job: Job, query: JobQuery, call: tuple[Any, Any], is_secret: IsSecret) -> bool:

@@ -120,3 +120,8 @@ def text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return "" if value is None else str(value)
+
+
+def encoded(id: str) -> bytes:
+    """Of whatever a page was asked for."""
+    return id.encode("utf-8", "backslashreplace")

@@ -68,7 +68,7 @@ class Job:
     lease_until_ms: int | None = None
     """Until then the worker has to say that it lives; a running job beyond it is abandoned."""
     error: str | None = None
-    """The last line of the failure, without a traceback."""
+    """The last line of the failure, without a traceback and without secrets."""
 
     @property
     def ready_ms(self) -> int | None:
@@ -105,6 +105,8 @@ class Attempt:
     peak_memory_bytes: int | None = None
     cpu_s: float | None = None
     trace_id: str | None = None
+    request_id: str | None = None
+    """Of the request that enqueued the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +259,5 @@ class JobReport:
     trace_id: str = ""
     backend: str = ""
     """What runs it, as a source calls that: "rq", "celery". Says which source is meant where none has that name."""
+    request_id: str = ""
+    """Of the request that enqueued the job."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from trackside.jobs.redis_store import connected
+
 
 def _fixtures_of(folder):
     path = Path(__file__).parent.parent / folder / "conftest.py"
@@ -34,6 +36,17 @@ def celery(redis_url, tmp_path, library):
     one.redis.flushall()
     yield one
     one.close()
+
+
+@pytest.fixture
+def allowed():
+    """`allowed(redis, url, rights)`: the same server, for a user with these rights and no others."""
+
+    def of(redis, url, rights, name="acts"):
+        redis.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rights.split())
+        return connected(url.replace("redis://", f"redis://{name}:secret@"))
+
+    return of
 
 
 class Script:
@@ -86,3 +99,16 @@ def until():
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def script_in(tmp_path):
+    """`script_in(libraries, code, *arguments)`: in a process that finds them first."""
+
+    def run(libraries, code, *arguments):
+        file = tmp_path / "application.py"
+        file.write_text(code)
+        environment = {**os.environ, "PYTHONPATH": str(libraries)}
+        subprocess.run([sys.executable, file, *arguments], env=environment, check=True, capture_output=True, timeout=60)
+
+    return run

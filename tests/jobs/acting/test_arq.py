@@ -4,7 +4,7 @@ import pytest
 
 from trackside.exceptions import SourceError
 from trackside.jobs.acting.arq import ArqActor
-from trackside.jobs.acting.redis_writer import ACTING_RULES
+from trackside.jobs.acting.rights import arq_rights
 from trackside.jobs.actor import GONE, Verb
 from trackside.jobs.arq.source import ArqSource
 from trackside.jobs.redis_store import connected
@@ -40,8 +40,8 @@ def arq(script):
 
 
 @pytest.fixture
-def actor(arq):
-    one = ArqActor(connected(arq.url))
+def actor(arq, allowed):
+    one = ArqActor(allowed(arq.redis, arq.url, arq_rights()))
     yield one
     one.close()
 
@@ -86,9 +86,10 @@ def test_what_runs_is_aborted_by_a_worker_that_listens(arq, actor, until):
     assert not arq.redis.exists("arq:abort", "arq:queue")
 
 
-def test_another_queue(arq):
+def test_another_queue(arq, allowed):
     arq.run('fill(("add", (1, 2), {"_job_id": "one", "_queue_name": "mail"}))')
-    actor = ArqActor(connected(arq.url), ("arq:queue", "mail"))
+    queues = ("arq:queue", "mail")
+    actor = ArqActor(allowed(arq.redis, arq.url, arq_rights(queues)), queues)
 
     assert actor.act(Verb.CANCEL, ["one"]) == {"one": ""}
     assert arq.everything() == {}
@@ -101,14 +102,14 @@ def test_retry_is_no_verb_since_a_call_is_in_a_pickle(actor):
 
 def test_with_the_rights_that_are_printed_and_without(arq):
     arq.run(FILL)
-    arq.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *ACTING_RULES.split())
+    arq.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *arq_rights().split())
     arq.redis.execute_command("ACL", "SETUSER", "looks", "reset", "on", ">secret", "+@read", "+time", "~*")
     acting = ArqActor(connected(arq.url.replace("redis://", "redis://acts:secret@")))
     looking = ArqActor(connected(arq.url.replace("redis://", "redis://looks:secret@")))
 
     assert acting.act(Verb.CANCEL, ["one"]) == {"one": ""}
     (reason,) = looking.act(Verb.CANCEL, ["other"]).values()
-    assert ACTING_RULES in reason
+    assert arq_rights() in reason
     assert state_of(arq, "other") is JobState.QUEUED
     acting.close()
     looking.close()

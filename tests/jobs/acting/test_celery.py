@@ -6,7 +6,7 @@ import time
 import pytest
 
 from trackside.jobs.acting.celery import CeleryActor
-from trackside.jobs.acting.redis_writer import ACTING_RULES
+from trackside.jobs.acting.rights import celery_rights
 from trackside.jobs.actor import Verb
 from trackside.jobs.celery.broker import Settings
 from trackside.jobs.redis_store import connected
@@ -14,7 +14,7 @@ from trackside.jobs.redis_store import connected
 
 @pytest.fixture
 def actor(celery):
-    celery.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *ACTING_RULES.split())
+    celery.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *celery_rights().split())
     one = CeleryActor(connected(celery.url.replace("redis://", "redis://acts:secret@")))
     yield one
     one.close()

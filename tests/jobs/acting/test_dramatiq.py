@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trackside.jobs.acting.dramatiq import DramatiqActor
-from trackside.jobs.acting.redis_writer import ACTING_RULES
+from trackside.jobs.acting.rights import dramatiq_rights
 from trackside.jobs.actor import GONE, Verb
 from trackside.jobs.dramatiq.source import DramatiqSource
 from trackside.jobs.redis_store import connected
@@ -41,8 +41,8 @@ def dramatiq(script):
 
 
 @pytest.fixture
-def actor(dramatiq):
-    one = DramatiqActor(connected(dramatiq.url))
+def actor(dramatiq, allowed):
+    one = DramatiqActor(allowed(dramatiq.redis, dramatiq.url, dramatiq_rights()))
     yield one
     one.close()
 
@@ -130,13 +130,3 @@ def test_other_options_of_a_message_stay(dramatiq, actor):
 
     message["options"]["retries"] = 0
     assert json.loads(dramatiq.redis.hget("dramatiq:default.msgs", "field")) == message
-
-
-def test_with_the_rights_that_are_printed(dramatiq):
-    dramatiq.run("add.send(1, 2)")
-    dramatiq.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *ACTING_RULES.split())
-    actor = DramatiqActor(connected(dramatiq.url.replace("redis://", "redis://acts:secret@")))
-
-    assert set(actor.act(Verb.DELETE, list(jobs(dramatiq))).values()) == {""}
-    assert actor.verbs == {Verb.RETRY, Verb.DELETE}
-    actor.close()

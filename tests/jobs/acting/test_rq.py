@@ -6,7 +6,7 @@ import time
 import pytest
 
 from trackside.exceptions import SourceError
-from trackside.jobs.acting.redis_writer import ACTING_RULES
+from trackside.jobs.acting.rights import rq_rights
 from trackside.jobs.acting.rq import RqActor
 from trackside.jobs.actor import GONE, Verb
 from trackside.jobs.redis_store import connected
@@ -28,8 +28,8 @@ def registries(name="default"):
 
 
 @pytest.fixture
-def actor(application):
-    one = RqActor(connected(application.url))
+def actor(application, allowed):
+    one = RqActor(allowed(application.redis, application.url, rq_rights()))
     yield one
     one.close()
 
@@ -280,9 +280,9 @@ class TestPause:
 
 
 @pytest.fixture
-def limited(rq):
+def limited(rq, allowed):
     """RQ 3: one of three jobs of a rate limit may run."""
-    actor = RqActor(connected(rq.url))
+    actor = RqActor(allowed(rq.redis, rq.url, rq_rights()))
     rq.run("""
         from rq.rate_limit import RateLimit
         for id in ("a", "b", "c"):
@@ -316,20 +316,17 @@ class TestRateLimits:
         assert rq.redis.zcard("rq:rl:mail:allowed") == 0
 
 
-def test_with_the_rights_that_are_printed(application):
-    application.run('queue.enqueue(rq_tasks.boom, job_id="one")\nqueue.enqueue(rq_tasks.add, 1, 2, job_id="two")')
-    application.redis.execute_command("ACL", "SETUSER", "acts", "reset", "on", ">secret", *ACTING_RULES.split())
-    application.redis.execute_command("ACL", "SETUSER", "looks", "reset", "on", ">secret", "+@read", "~*")
-    acting = RqActor(connected(application.url.replace("redis://", "redis://acts:secret@")))
-    looking = RqActor(connected(application.url.replace("redis://", "redis://looks:secret@")))
+def test_the_rights_end_where_the_keys_of_rq_do(application, actor, allowed):
+    """All tests above act with them."""
+    application.run('queue.enqueue(rq_tasks.add, 1, 2, job_id="two")')
+    assert actor.act(Verb.PAUSE, ["default"]) == actor.act(Verb.RESUME, ["default"]) == {"default": ""}
+    looking = RqActor(allowed(application.redis, application.url, "+@read +time +@connection ~*", "looks"))
+    elsewhere = RqActor(allowed(application.redis, application.url, rq_rights("app"), "elsewhere"))
 
-    assert acting.act(Verb.CANCEL, ["one"]) == {"one": ""}
-    assert acting.act(Verb.PAUSE, ["default"]) == acting.act(Verb.RESUME, ["default"]) == {"default": ""}
-    with pytest.raises(SourceError):
-        looking.act(Verb.CANCEL, ["two"])
+    for other in (looking, elsewhere):
+        assert rq_rights() in other.act(Verb.CANCEL, ["two"])["two"]
+        other.close()
     assert application.redis.lrange("rq:queue:default", 0, -1) == [b"two"]
-    acting.close()
-    looking.close()
 
 
 def test_a_server_that_is_away_has_done_nothing():

@@ -11,7 +11,7 @@ from base64 import b64encode
 import pytest
 from redis import Redis
 
-from trackside.jobs.celery.inspection import INSPECTION_RULES
+from trackside.jobs.acting.rights import celery_rights
 from trackside.jobs.celery.source import CelerySource
 from trackside.jobs.redis_store import connected
 
@@ -48,7 +48,7 @@ class CeleryApplication:
 
     def asking(self):
         """A connection that may ask workers."""
-        self.redis.execute_command("ACL", "SETUSER", "asks", "reset", "on", ">secret", *INSPECTION_RULES.split())
+        self.redis.execute_command("ACL", "SETUSER", "asks", "reset", "on", ">secret", *celery_rights().split())
         return connected(self.url.replace("//", "//asks:secret@"))
 
     def start_worker(self, *options):

@@ -322,3 +322,23 @@ def test_a_lost_connection_is_taken_up_again(celery, until):
 
     assert until(source, lambda sample: sample.workers)
     assert sample.queues
+
+
+def test_secrets_in_errors_are_neither_shown_nor_found(celery, until):
+    trace = "Traceback (most recent call last):\n  File x\nOSError: redis://:hunter2@cache refused"
+    source = celery.source()
+    celery.say("task-retried", uuid="a", name="app.add", exception="OSError('Bearer hunter2')", traceback=trace)
+    celery.say("task-failed", uuid="a", exception="OSError('redis://:hunter2@cache refused')", traceback=trace)
+    kept = {"exc_type": "OSError", "exc_message": ["redis://:hunter2@cache refused"], "exc_module": "builtins"}
+    celery.keep_result("b", "FAILURE", result=kept, traceback=trace, name="app.add")
+    sample = until(source, lambda sample: len(source.find(JobQuery(states=frozenset({JobState.FAILED}))).jobs) == 2)
+
+    assert not source.find(JobQuery(text="hunter2")).jobs
+    assert {job.error for job in source.find(JobQuery(text="cache refused")).jobs} == {
+        "OSError('redis://:[Filtered]@cache refused')",
+        "OSError: redis://:[Filtered]@cache refused",
+    }
+    details = [source.get("a"), source.get("b")]
+    assert [len(detail.attempts) for detail in details] == [2, 1]
+    assert "hunter2" not in repr((sample, details))
+    assert all("[Filtered]@cache" in attempt.traceback for detail in details for attempt in detail.attempts)

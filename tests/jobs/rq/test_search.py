@@ -90,3 +90,17 @@ def test_a_long_search_stops_and_goes_on(rq):
     assert (first.jobs, first.is_cut) == ((), True)
     second = rq.source.find(JobQuery(text="wanted"), first.next)
     assert ([job.id for job in second.jobs], second.next, second.is_cut) == (["3"], "", False)
+
+
+def test_secrets_in_errors_are_neither_shown_nor_found(rq):
+    trace = "Traceback (most recent call last):\n  File x\nOSError: redis://:hunter2@cache refused"
+    for id in ("a", "b"):
+        rq.job(id, status="failed")
+        rq.redis.zadd("rq:failed:default", {id: 1})
+        rq.redis.xadd(f"rq:results:{id}", {"type": "2", "exc_string": b64encode(zlib.compress(trace.encode()))})
+
+    assert rq.source.find(JobQuery(text="hunter2"), limit=1) == rq.source.find(JobQuery(text="absent"), limit=1)
+    assert len(rq.source.find(JobQuery(text="cache refused")).jobs) == 2
+    detail = rq.source.get("a")
+    assert detail.job.error == "OSError: redis://:[Filtered]@cache refused"
+    assert detail.attempts[0].traceback == trace.replace("hunter2", "[Filtered]")

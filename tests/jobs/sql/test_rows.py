@@ -79,7 +79,7 @@ def test_ulid(id, expected):
         pytest.param('{"Err": "no"}', "no", id="Rust's JSON"),
         pytest.param('{"other": 1}', '{"other": 1}', id="other JSON"),
         pytest.param("{broken", "{broken", id="broken JSON"),
-        pytest.param("x" * 9_999, "x" * 500, id="long"),
+        pytest.param("x" * 9_999, "x" * 500 + "…", id="long"),
     ],
 )
 def test_error_line(text, expected):

@@ -13,6 +13,7 @@ from trackside.jobs.verdicts.verdict import Severity
 from trackside.model.jobs import Job, JobState, ScheduleNow
 
 CALM = ["calm"]
+LOOKING = ["looking"]
 
 
 # --- queues that nobody consumes
@@ -85,11 +86,11 @@ def test_a_table_from_which_jobs_leave_is_served(situation, make):
 
 
 def test_a_deploy_may_leave_a_queue_alone_for_a_moment(situation, make):
-    waits = make.queue(waiting=3, oldest=2)
-    assert situation.look(0, queues=(waits,), workers=(make.worker(),)) == CALM
-    assert situation.look(10, queues=(waits,)) == CALM
-    assert situation.look(25, queues=(waits,), workers=(make.worker("w-2"),)) == CALM
-    assert situation.look(35, queues=(waits,)) == CALM
+    waits = make.queue(waiting=3, oldest=2, at=100)
+    assert situation.look(100, queues=(waits,), workers=(make.worker(),)) == CALM
+    assert situation.look(110, queues=(waits,)) == CALM
+    assert situation.look(125, queues=(waits,), workers=(make.worker("w-2"),)) == CALM
+    assert situation.look(135, queues=(waits,)) == CALM
 
 
 def test_a_queue_that_has_waited_for_minutes_is_said_at_once(situation, make):
@@ -179,7 +180,7 @@ def test_too_few_looks_say_nothing_about_the_rate(situation, make):
 @pytest.mark.parametrize(
     ("beats", "at", "expected"),
     [
-        pytest.param({}, 10, CALM, id="never seen, but we have only begun"),
+        pytest.param({}, 10, LOOKING, id="never seen, but we have only begun"),
         pytest.param({}, 31, ["expected_missing"], id="never seen for half a minute"),
         pytest.param({"session-poller": 98}, 100, CALM, id="on time"),
         pytest.param({"session-poller": 95.5}, 100, CALM, id="late, within the grace"),
@@ -191,7 +192,7 @@ def test_a_declared_poller(situation, now, beats, at, expected):
     beat = ExpectedBeat("session-poller", 1_000)
     kinds = situation.judge(at, expected_beats=(beat,), beats=heard)
     assert kinds == expected
-    if expected != CALM:
+    if expected not in (CALM, LOOKING):
         assert "session-poller" in situation.verdicts[0].sentence
         assert situation.verdicts[0].severity is Severity.DOWN
 
@@ -415,7 +416,7 @@ def test_a_schedule_whose_scheduler_vanished(situation, now):
 
 def test_a_source_out_of_reach(situation, make):
     situation.look(0, queues=(make.queue(waiting=9, oldest=1_000),), workers=(make.worker(),))
-    assert situation.look(5, error="cannot connect to redis:6379: refused") == CALM, "one failed look is no outage"
+    assert situation.look(5, error="cannot connect to redis:6379: refused") == LOOKING, "one failed look is no outage"
     assert situation.look(25, error="cannot connect to redis:6379: refused") == ["source_unreachable"]
     assert situation.verdicts[0].sentence == (
         "The job source rq cannot be read: cannot connect to redis:6379: refused. It last answered 25 s ago."
@@ -452,7 +453,46 @@ def test_nothing_wrong_is_one_calm_line(situation, make):
 
 def test_no_source_is_said_calmly(situation):
     assert situation.judge(0) == CALM
-    assert situation.verdicts[0].sentence == "No job source has been read yet."
+    assert situation.verdicts[0].sentence == "No job source is declared."
+
+
+@pytest.mark.parametrize(
+    ("look", "facts", "awaited"),
+    [
+        pytest.param({"unseen": True}, {}, "the first look at rq", id="a source that was not read yet"),
+        pytest.param({"error": "refused", "unseen": True}, {}, "an answer of rq", id="a source that refuses"),
+        pytest.param({}, {"beats": ["poller"]}, "the first beat of poller", id="a declared poller"),
+        pytest.param({}, {"workers": 1}, "a worker of high", id="declared workers"),
+        pytest.param({"workers": ["w-1"]}, {"workers": 2}, "another worker of high", id="one of two"),
+        pytest.param({"waiting": 3}, {}, "a worker of high", id="a queue that nobody serves yet"),
+        pytest.param(
+            {"unseen": True},
+            {"beats": ["poller"], "workers": 1},
+            "the first look at rq; the first beat of poller",
+            id="several",
+        ),
+        pytest.param({"workers": ["w-1"]}, {"workers": 1}, "", id="nothing"),
+    ],
+)
+def test_before_everybody_had_their_time_nobody_says_that_all_is_well(situation, make, look, facts, awaited):
+    workers, beats = facts.get("workers"), facts.get("beats", ())
+    situation.facts["expected_workers"] = (ExpectedWorkers("high", workers),) if workers else ()
+    situation.facts["expected_beats"] = tuple(ExpectedBeat(name, 1_000) for name in beats)
+    waiting = look.pop("waiting", 0)
+    listed = {"workers": tuple(make.worker(id) for id in look.pop("workers", ()))}
+    kinds = situation.look(5, queues=(make.queue(waiting=waiting, oldest=1 if waiting else None),), **listed, **look)
+
+    assert kinds == (LOOKING if awaited else CALM)
+    assert situation.verdicts[0].sentence.startswith(f"Looking… Awaited: {awaited}." if awaited else "All is well")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_there_is_no_moment_between_looking_and_the_verdict(situation, make, workers):
+    situation.facts["expected_workers"] = (ExpectedWorkers("high", 2),)
+    said = [situation.look(at, workers=tuple(make.worker(f"w-{n}") for n in range(workers))) for at in range(0, 90, 2)]
+
+    assert next(kinds for kinds in said if kinds != LOOKING) == ["expected_missing"]
+    assert CALM not in said
 
 
 def test_a_verdict_says_since_when(situation, make, now):
@@ -466,7 +506,7 @@ def test_a_verdict_says_since_when(situation, make, now):
 def test_what_was_open_stays_open_over_a_restart(situation, make, now):
     for at in (0, 40):
         situation.look(at, queues=(make.queue(waiting=1, oldest=1 + at, at=at),))
-    assert situation.look(45, unseen=True) == CALM
+    assert situation.look(45, unseen=True) == LOOKING
     situation.look(50, queues=(make.queue(waiting=1, oldest=51, at=50),))
     assert [verdict.since_ms for verdict in situation.verdicts] == [now]
 

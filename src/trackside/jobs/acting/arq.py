@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from trackside.jobs.acting.redis_writer import RedisWriter
+from trackside.jobs.acting.rights import arq_rights
 from trackside.jobs.actor import DONE, GONE, Ability, Verb, one_by_one
 from trackside.jobs.arq.wire import ABORTS, JOB, QUEUE, RESULT, RETRY, RUNNING
-from trackside.jobs.lanes import encoded
-from trackside.jobs.redis_store import RedisStore
+from trackside.jobs.redis_store import RedisStore, encoded
 from trackside.model.jobs import JobState
 
 # Arguments: id, the keys of job, running, attempts and result, that of the aborts, the time, and the queues.
@@ -55,8 +55,8 @@ _ABILITIES: Mapping[Verb, Ability] = {
 
 class ArqActor:
     def __init__(self, store: RedisStore, queues: Sequence[str] = (QUEUE,)) -> None:
-        """`store` is connected as a user with ACTING_RULES. Jobs of other queues are not found."""
-        self._writer = RedisWriter(store)
+        """`store` is connected as a user with `arq_rights`. Jobs of other queues are not found."""
+        self._writer = RedisWriter(store, arq_rights(queues))
         self._queues = tuple(queues)
 
     @property

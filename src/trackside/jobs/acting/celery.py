@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from trackside.jobs.acting.redis_writer import RedisWriter
+from trackside.jobs.acting.rights import celery_rights
 from trackside.jobs.actor import DONE, Ability, Verb, one_by_one
 from trackside.jobs.celery.broker import Broker, Settings
 from trackside.jobs.celery.messages import task_message
@@ -35,9 +36,9 @@ _ABILITIES: Mapping[Verb, Ability] = {
 
 class CeleryActor:
     def __init__(self, store: RedisStore, settings: Settings | None = None) -> None:
-        """`store` is connected as a user with ACTING_RULES."""
-        self._writer = RedisWriter(store)
+        """`store` is connected as a user with `celery_rights`."""
         self._settings = settings or Settings()
+        self._writer = RedisWriter(store, celery_rights(self._settings))
         self._broker = Broker(store, self._settings)
 
     @property

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from trackside.jobs.acting.redis_writer import RedisWriter
+from trackside.jobs.acting.rights import dramatiq_rights
 from trackside.jobs.actor import DONE, GONE, Ability, Verb, one_by_one
 from trackside.jobs.dramatiq.broker import DEAD, DELAYED, Broker, Place
 from trackside.jobs.dramatiq.look import Look
@@ -51,8 +52,8 @@ _ABILITIES: Mapping[Verb, Ability] = {
 
 class DramatiqActor:
     def __init__(self, store: RedisStore, namespace: str = "dramatiq", queues: Sequence[str] = ()) -> None:
-        """`store` is connected as a user with ACTING_RULES; the rest as for the source."""
-        self._writer = RedisWriter(store)
+        """`store` is connected as a user with `dramatiq_rights`; the rest as for the source."""
+        self._writer = RedisWriter(store, dramatiq_rights(namespace))
         self._broker = Broker(store, namespace, queues)
         self._look = Look(self._broker)
 

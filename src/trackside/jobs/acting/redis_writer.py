@@ -8,15 +8,17 @@ from trackside.exceptions import SourceError
 from trackside.jobs.actor import RefusedError
 from trackside.jobs.redis_store import RedisStore, text
 
-ACTING_RULES = "+@read +@write +@connection +@scripting +@pubsub +time -@dangerous ~* &*"
-"""What the user in `act_url` needs: ACL SETUSER trackside-acts on >secret followed by these."""
+# The last two are of what a script is refused.
+_FORBIDDEN = ("NOPERM", "permission", "can't run this command", "can't access at least one of the")
 
 
 class RedisWriter:
     """Blocks, for at most a few seconds."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisStore, rights: str) -> None:
+        """`rights`: what its user needs, to be said when it has not got them."""
         self.store = store
+        self._rights = rights
 
     def run(self, script: str, *values: str | bytes | int) -> str:
         """What the script answers, as text.
@@ -39,8 +41,8 @@ class RedisWriter:
             return work(self.store.client())
         except self.store.lost as error:
             said = str(error) or type(error).__name__
-            is_forbidden = "NOPERM" in said or "permission" in said
+            is_forbidden = any(words in said for words in _FORBIDDEN)
             if isinstance(error, self.store.refusals) and not is_forbidden:
                 raise RefusedError(f"Redis refused: {said[:300]}") from error
-            needs = f". Its user needs: {ACTING_RULES}" if is_forbidden else ""
+            needs = f". Its user needs: {self._rights}" if is_forbidden else ""
             raise SourceError(f"{self.store.where} did not do it: {said}{needs}") from error

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from trackside.jobs.acting.redis_writer import RedisWriter
+from trackside.jobs.acting.rights import rq_rights
 from trackside.jobs.acting.rq_scripts import CANCEL, DELETE, RETRY
 from trackside.jobs.actor import DONE, GONE, Ability, Verb, is_now, one_by_one
 from trackside.jobs.redis_store import RedisStore, text
@@ -39,8 +40,8 @@ _ABILITIES: Mapping[Verb, Ability] = {
 
 class RqActor:
     def __init__(self, store: RedisStore, prefix: str = "rq") -> None:
-        """`store` is connected as a user with ACTING_RULES."""
-        self._writer = RedisWriter(store)
+        """`store` is connected as a user with `rq_rights`."""
+        self._writer = RedisWriter(store, rq_rights(prefix))
         self._keys = Keys(prefix)
 
     @property

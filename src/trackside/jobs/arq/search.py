@@ -20,8 +20,10 @@ from trackside.jobs.arq.wire import (
     payloads,
     retries_of,
 )
-from trackside.jobs.lanes import Found, Lane, encoded, matches, page_of, remembered, sorted_chunks
+from trackside.jobs.ends import SortedEnd, chunks
+from trackside.jobs.lanes import Found, Lane, matches, page_of, remembered
 from trackside.jobs.payloads import IsSecret, shown
+from trackside.jobs.redis_store import encoded
 from trackside.model.jobs import Attempt, Job, JobDetail, JobQuery, JobsPage, JobState
 
 MAX_READ = 4_000
@@ -106,7 +108,7 @@ def _lane(look: Look, queue: str, at_ms: int, query: JobQuery, hidden: tuple[IsS
         if query.states == {JobState.QUEUED} and position is None:
             # Behind all that is not due.
             position = [at_ms + 1, ""]
-        for chunk in sorted_chunks(look.store, queue, position):
+        for chunk in chunks(look.store, SortedEnd(queue, position)):
             members = [member_of(raw, score) for raw, score in chunk if raw not in known]
             calls = _read(look, queue, members, at_ms)
             scores = dict(chunk)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trackside.exceptions import ParseError
-from trackside.jobs.lanes import encoded
-from trackside.jobs.payloads import CUT, IsSecret, decoded, shown
+from trackside.jobs.failures import shown_error
+from trackside.jobs.payloads import IsSecret, decoded, shown
 from trackside.jobs.pickles import Foreign
-from trackside.jobs.redis_store import RedisStore
+from trackside.jobs.redis_store import RedisStore, encoded
 from trackside.model.jobs import Job, JobState
 
 QUEUE = "arq:queue"
@@ -23,7 +23,6 @@ MAX_PAYLOAD_BYTES = 1 << 20
 MAX_READ_BYTES = 16 << 20
 """In one reading."""
 _MAX_MS = 253_402_300_799_000
-_MAX_ERROR = 500
 
 
 def fields_of(data: bytes | None) -> Mapping[str, Any]:
@@ -78,7 +77,7 @@ def error_of(result: Any, is_secret: IsSecret) -> str:
         parts = [str(shown(one, is_secret)) for one in args[:20]]
         line = result.name.rpartition(".")[2] + (f": {', '.join(parts)}" if parts else "")
     first = next(iter(line.splitlines()), "")
-    return first[:_MAX_ERROR] + CUT if len(first) > _MAX_ERROR else first
+    return shown_error(first)
 
 
 def count_of(value: Any) -> int | None:

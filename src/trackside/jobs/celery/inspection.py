@@ -18,9 +18,6 @@ from trackside.jobs.celery.listener import Listener
 from trackside.jobs.celery.messages import ActiveTask, opened, seconds_ms
 from trackside.jobs.redis_store import RedisStore
 
-INSPECTION_RULES = "+@read +@connection +time +sadd +srem +del +brpop +publish -@dangerous ~* &*"
-"""What the user of the second connection needs."""
-
 _EVERY_S = 60.0
 _ANSWERS_S = 1.0
 _QUESTIONS = ("active", "active_queues")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from trackside.jobs.failures import shown_error
+
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_TEXT = 1_000
 MAX_TRACEBACK = 16_000
@@ -164,7 +166,7 @@ def _exception(result: Any) -> str:
         return ""
     said = result.get("exc_message")
     text = ", ".join(map(str, said[:20])) if isinstance(said, list) else str(said or "")
-    return f"{result['exc_type']}: {text}"[:MAX_TEXT] if text else result["exc_type"][:MAX_TEXT]
+    return shown_error(f"{result['exc_type']}: {text}" if text else result["exc_type"])
 
 
 def _body(envelope: Mapping[str, Any]) -> Any:

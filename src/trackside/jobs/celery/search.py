@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trackside.jobs.celery.look import Look
 from trackside.jobs.celery.messages import TaskMessage, TaskResult, literal
 from trackside.jobs.celery.tasks import FINAL, Task, by_newest
+from trackside.jobs.failures import shown_traceback
 from trackside.jobs.payloads import IsSecret, shown
 from trackside.jobs.source import MAX_SEARCHED
 from trackside.model.jobs import Attempt, Job, JobDetail, JobQuery, JobsPage, JobState
@@ -138,6 +139,7 @@ def detail(look: Look, id: str, is_secret: IsSecret) -> JobDetail | None:
         task = look.listener.tasks.known(id)
         job = look.job(task) if task is not None else None
         attempts = tuple(task.attempts) if task is not None else ()
+    attempts = tuple(replace(one, traceback=shown_traceback(one.traceback or "") or None) for one in attempts)
     is_waiting = job is None or job.state in _WAITING
     queues = look.queues or look.broker.queues()
     message = look.broker.message(id, queues) if is_waiting and (task is None or task.args is None) else None
@@ -206,7 +208,7 @@ def _attempt(result: TaskResult) -> Attempt:
         finished_ms=result.ended_ms,
         worker=str(result.more.get("worker") or "") or None,
         error=result.error or None,
-        traceback=result.traceback or None,
+        traceback=shown_traceback(result.traceback) or None,
     )
 
 

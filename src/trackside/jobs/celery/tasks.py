@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from trackside.jobs.celery.messages import MAX_TRACEBACK, ActiveTask, Event, TaskMessage, TaskResult, iso_ms, literal
+from trackside.jobs.failures import raised_last, shown_error
 from trackside.model.jobs import Attempt, JobState
 
 MAX_TASKS = 20_000
@@ -277,7 +278,7 @@ class Tasks:
         elif event.type == "task-started":
             self._starts(task, at_ms)
         elif event.type == "task-retried":
-            self._attempted(task, "retried", at_ms, event.text("exception"), event.text("traceback", MAX_TRACEBACK))
+            self._attempted(task, "retried", at_ms, _error_of(event), event.text("traceback", MAX_TRACEBACK))
             self._count(task, succeeded=0, failed=1)
             self._waits(task, "RETRY", JobState.RETRYING)
             # Until it is received again it is nobody's.
@@ -312,7 +313,7 @@ class Tasks:
         if task.started_ms is None and runtime_s is not None:
             task.started_ms = at_ms - round(runtime_s * 1000)
         task.result = event.text("result", 1_000)
-        task.error = event.text("exception")
+        task.error = _error_of(event)
         self._end(task, state, outcome, at_ms, event.text("traceback", MAX_TRACEBACK))
 
     def _end(self, task: Task, state: JobState, outcome: str, at_ms: int, trace: str) -> None:
@@ -325,7 +326,7 @@ class Tasks:
         self._count(task, succeeded=state is JobState.SUCCEEDED, failed=state is JobState.FAILED)
 
     def _attempted(self, task: Task, outcome: str, at_ms: int, error: str, trace: str) -> None:
-        task.error = error
+        task.error = shown_error(error)
         task.attempts.append(
             Attempt(
                 number=task.retries + 1,
@@ -333,7 +334,7 @@ class Tasks:
                 started_ms=task.started_ms,
                 finished_ms=at_ms,
                 worker=task.worker or None,
-                error=error or None,
+                error=task.error or None,
                 traceback=trace or None,
             )
         )
@@ -358,6 +359,14 @@ class Tasks:
         self._tasks.move_to_end(id)
         task.changed_ms = now_ms
         return task
+
+
+def _error_of(event: Event) -> str:
+    said = event.text("exception")
+    # Of a process that died Celery tells the wrapping; what is in it stands in the traceback.
+    if said.startswith("ExceptionWithTraceback("):
+        return raised_last(event.text("traceback", MAX_TRACEBACK).strip("\"'\n ")) or said
+    return said
 
 
 def _other(parent: str, id: str) -> str:

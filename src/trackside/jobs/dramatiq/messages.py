@@ -6,13 +6,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trackside.jobs.lanes import encoded
-from trackside.jobs.payloads import CUT
+from trackside.jobs.failures import raised_last, shown_traceback
+from trackside.jobs.redis_store import encoded
 from trackside.model.jobs import Attempt, Job, JobState
 
 MAX_MESSAGE_BYTES = 1 << 20
 _MAX_MS = 253_402_300_799_000
-_MAX_ERROR = 500
 MAX_TRACEBACK = 64_000
 
 
@@ -31,7 +30,7 @@ class Message:
     failed_ms: int | None
     """When the last of them did."""
     traceback: str
-    """Of that attempt."""
+    """Of that attempt, with all that stands in it, secrets too."""
     args: Any
     kwargs: Any
     options: dict[str, Any]
@@ -102,7 +101,7 @@ def _job(message: Message, state: JobState, raw_state: str) -> Job:
         due_ms=message.eta_ms,
         attempt=message.retries + 1 if message.retries or state in (JobState.RUNNING, JobState.FAILED) else None,
         max_attempts=None if message.max_retries is None else message.max_retries + 1,
-        error=last_line(message.traceback),
+        error=raised_last(message.traceback),
     )
 
 
@@ -116,8 +115,8 @@ def attempts(message: Message, job: Job) -> tuple[Attempt, ...]:
                 number=message.retries,
                 outcome="retried",
                 finished_ms=message.failed_ms,
-                error=last_line(message.traceback),
-                traceback=message.traceback or None,
+                error=raised_last(message.traceback),
+                traceback=shown_traceback(message.traceback) or None,
             )
         )
     if job.state is JobState.FAILED:
@@ -125,15 +124,6 @@ def attempts(message: Message, job: Job) -> tuple[Attempt, ...]:
     elif job.state is JobState.RUNNING:
         found.append(Attempt(message.retries + 1, "running", started_ms=job.started_ms, worker=job.worker))
     return tuple(found)
-
-
-def last_line(trace: str) -> str | None:
-    """What was raised last: the first line after the frames, as a message may have several."""
-    lines = trace.splitlines()
-    begin = max((at for at, line in enumerate(lines) if line.startswith("Traceback ")), default=-1)
-    last = lines[-1] if lines else ""
-    raised = next((line for line in lines[begin + 1 :] if line and not line.startswith(" ")), last)
-    return (raised[:_MAX_ERROR] + CUT if len(raised) > _MAX_ERROR else raised) or None
 
 
 def _clean(said: str) -> str:

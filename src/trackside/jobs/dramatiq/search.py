@@ -10,18 +10,10 @@ from typing import Any
 from trackside.jobs.dramatiq.broker import DEAD, DELAYED, MAX_BROKERS, Broker, Place
 from trackside.jobs.dramatiq.look import MAX_FETCHED, Fetched, Look, fetched_by
 from trackside.jobs.dramatiq.messages import Message, attempts, dead_job, delayed_job, fetched_job, waiting_job
-from trackside.jobs.lanes import (
-    Found,
-    Lane,
-    encoded,
-    list_chunks,
-    matches,
-    page_of,
-    remembered,
-    sorted_chunks,
-)
+from trackside.jobs.ends import ListEnd, SortedEnd, chunks
+from trackside.jobs.lanes import Found, Lane, matches, page_of, remembered
 from trackside.jobs.payloads import IsSecret, shown
-from trackside.jobs.redis_store import text
+from trackside.jobs.redis_store import encoded, text
 from trackside.model.jobs import Job, JobDetail, JobQuery, JobsPage, JobState
 
 MAX_READ = 4_000
@@ -105,9 +97,9 @@ class Search:
 
     def _waiting_lane(self, queue: str, query: JobQuery) -> Lane:
         def lane(position: Any) -> Iterator[Found]:
-            for chunk in list_chunks(self._broker.store, self._broker.list_key(queue), position):
-                messages = self._broker.messages([Place(queue, "", id) for _, id in chunk])
-                for (index, id), message in zip(chunk, messages, strict=True):
+            for chunk in chunks(self._broker.store, ListEnd(self._broker.list_key(queue), position)):
+                messages = self._broker.messages([Place(queue, "", id) for id, _ in chunk])
+                for (id, index), message in zip(chunk, messages, strict=True):
                     found = None
                     if message is not None:
                         found = self._found(message, waiting_job(message, self._look.due_ms(message)), query)
@@ -117,7 +109,7 @@ class Search:
 
     def _dead_lane(self, queue: str, query: JobQuery) -> Lane:
         def lane(position: Any) -> Iterator[Found]:
-            for chunk in sorted_chunks(self._broker.store, self._broker.list_key(queue + DEAD), position):
+            for chunk in chunks(self._broker.store, SortedEnd(self._broker.list_key(queue + DEAD), position)):
                 messages = self._broker.messages([Place(queue, DEAD, id) for id, _ in chunk])
                 for (id, score), message in zip(chunk, messages, strict=True):
                     job = None

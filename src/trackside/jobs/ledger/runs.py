@@ -7,6 +7,7 @@ from enum import Enum, IntFlag
 from math import isfinite
 from typing import TypeVar
 
+from trackside.jobs.failures import shown_traceback
 from trackside.jobs.ledger.causes import last_line
 from trackside.model.jobs import Job, JobReport, JobState
 
@@ -69,6 +70,7 @@ class Run:
     """Under which names it is counted: the last two, unless there were too many of them."""
     seq: int = 0
     """Its row; 0: none yet."""
+    request_id: str = ""
 
 
 _OUTCOMES = {
@@ -129,15 +131,17 @@ def run_of_report(report: JobReport, now_ms: int) -> Run | None:
         seen.wait_s,
         seen.run_s if (run_s := _amount(report.run_s)) is None else run_s,
         _text(report.worker),
-        _text(report.error or last_line(report.traceback), MAX_ERROR),
+        # Ours have lost their secrets before they were sent; anybody may write a hook.
+        _text(shown_traceback(report.error or last_line(report.traceback)), MAX_ERROR),
         # The end of a traceback says more than its beginning.
-        _text(report.traceback[-MAX_TRACEBACK:], MAX_TRACEBACK),
+        _text(shown_traceback(report.traceback)[-MAX_TRACEBACK:], MAX_TRACEBACK),
         _amount(report.cost_usd),
         _whole(report.tokens),
         _amount(report.cpu_s),
         _whole(report.peak_memory_bytes),
         _text(report.trace_id),
         Origin.HOOK,
+        request_id=_text(report.request_id),
     )
 
 
@@ -163,6 +167,7 @@ def merged(known: Run, told: Run) -> Run:
         cpu_s=_first(known.cpu_s, told.cpu_s),
         peak_memory_bytes=_first(known.peak_memory_bytes, told.peak_memory_bytes),
         trace_id=known.trace_id or told.trace_id,
+        request_id=known.request_id or told.request_id,
         origins=known.origins | told.origins,
     )
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trackside.exceptions import ParseError
-from trackside.jobs.payloads import CUT, IsSecret, decoded, inflated, shown
+from trackside.jobs.failures import raised_last, shown_traceback
+from trackside.jobs.payloads import IsSecret, decoded, inflated, shown
 from trackside.jobs.redis_store import text
 from trackside.jobs.rq.job_hash import epoch_ms
 from trackside.model.jobs import Attempt
 
 MAX_TRACEBACK_BYTES = 256 << 10
-MAX_ERROR = 500
 _OUTCOMES = {"1": "succeeded", "2": "failed", "3": "cancelled", "4": "retried", "5": "failed"}
 _OUT_OF_RETRIES = "5"
 
@@ -36,8 +36,8 @@ def attempts(stream: Stream | None) -> tuple[Attempt, ...]:
                 started_ms=epoch_ms(fields.get(b"execution_started_at")),
                 finished_ms=ended_ms if ended_ms is not None else _stream_ms(id),
                 worker=text(fields.get(b"worker_name")) or None,
-                error=last_line(trace) or ("no retries left" if kind == _OUT_OF_RETRIES else None),
-                traceback=trace or None,
+                error=raised_last(trace) or ("no retries left" if kind == _OUT_OF_RETRIES else None),
+                traceback=shown_traceback(trace) or None,
             )
         )
     return tuple(found)
@@ -46,7 +46,7 @@ def attempts(stream: Stream | None) -> tuple[Attempt, ...]:
 def failure_line(stream: Stream | None) -> tuple[str, str | None]:
     """Of the newest: which worker, and the last line of its traceback."""
     for _, fields in stream or ():
-        return text(fields.get(b"worker_name")), last_line(traceback(fields))
+        return text(fields.get(b"worker_name")), raised_last(traceback(fields))
     return "", None
 
 
@@ -64,6 +64,7 @@ def result(stream: Stream | None, is_secret: IsSecret) -> Any:
 
 
 def traceback(fields: Mapping[bytes, bytes]) -> str:
+    """With all that stands in it, secrets too."""
     packed = fields.get(b"exc_string")
     if not packed:
         return ""
@@ -71,16 +72,6 @@ def traceback(fields: Mapping[bytes, bytes]) -> str:
         return inflated(b64decode(packed), MAX_TRACEBACK_BYTES).decode("utf-8", "backslashreplace").strip()
     except (ParseError, binascii.Error) as error:
         return f"<a traceback that cannot be read: {error}>"
-
-
-def last_line(trace: str) -> str | None:
-    """What was raised last: the first line after the frames, as a message may have several."""
-    lines = trace.rstrip().splitlines()
-    if not lines:
-        return None
-    begin = max((at for at, line in enumerate(lines) if line.startswith("Traceback ")), default=-1)
-    raised = next((line for line in lines[begin + 1 :] if line and not line.startswith(" ")), lines[-1])
-    return raised[:MAX_ERROR] + CUT if len(raised) > MAX_ERROR else raised
 
 
 def _stream_ms(id: bytes) -> int | None:

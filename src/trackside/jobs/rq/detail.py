@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from trackside.exceptions import ParseError
+from trackside.jobs.failures import raised_last, shown_traceback
 from trackside.jobs.payloads import IsSecret, inflated, shown
 from trackside.jobs.redis_store import RedisStore, text
-from trackside.jobs.rq.attempts import MAX_TRACEBACK_BYTES, Stream, attempts, last_line, result
+from trackside.jobs.rq.attempts import MAX_TRACEBACK_BYTES, Stream, attempts, result
 from trackside.jobs.rq.job_hash import FIELDS, JobHash, epoch_ms, job_hash
 from trackside.jobs.rq.keys import Keys
 from trackside.jobs.rq.payload import call_of
@@ -101,7 +102,9 @@ def _attempts(stream: Stream | None, packed: bytes | None, read: JobHash) -> tup
     except ParseError:
         return ()
     job = read.job
-    return (Attempt(1, "failed", job.started_ms, job.finished_ms, job.worker, last_line(trace), trace),)
+    return (
+        Attempt(1, "failed", job.started_ms, job.finished_ms, job.worker, raised_last(trace), shown_traceback(trace)),
+    )
 
 
 def _parents(listed: str, single: str) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trackside.exceptions import ParseError
+from trackside.jobs.ends import End, ListEnd, SortedEnd, place_of
 from trackside.jobs.payloads import IsSecret, shown
 from trackside.jobs.redis_store import RedisStore, text
 from trackside.jobs.rq.attempts import failure_line
 from trackside.jobs.rq.job_hash import FIELDS, JobHash, epoch_ms, job_hash
-from trackside.jobs.rq.keys import Keys
-from trackside.jobs.rq.lanes import Lane, ListLane, SortedLane
+from trackside.jobs.rq.keys import Keys, job_id
 from trackside.jobs.rq.payload import call_of, function_names, small_payloads
 from trackside.jobs.rq.rate_limits import MAX_LIMITS
 from trackside.jobs.source import MAX_SEARCHED
@@ -40,20 +40,25 @@ _REGISTRIES = {
 
 
 @dataclass(slots=True)
-class _Ahead:
-    """The part of a lane that has been read and not yet shown. None: a job that does not match, or is gone."""
-
-    lane: Lane
+class _Lane:
+    name: str
+    end: End
+    taken: Any = None
+    """The position of the last job that was used. None: none was."""
     jobs: deque[tuple[Any, Job | None]] = field(default_factory=deque)
+    """What has been read and not yet shown. None: it does not match, or is gone."""
+
+    def id_of(self, member: bytes) -> str:
+        return job_id(member) if self.name.startswith("wip:") else text(member)
 
     @property
     def has_more(self) -> bool:
-        return bool(self.jobs) or not self.lane.is_over
+        return bool(self.jobs) or not self.end.is_over
 
     def skip(self) -> None:
         """What does not match."""
         while self.jobs and self.jobs[0][1] is None:
-            self.lane.taken = self.jobs.popleft()[0]
+            self.taken = self.jobs.popleft()[0]
 
     def newest_ms(self) -> int:
         job = self.jobs[0][1]
@@ -70,43 +75,47 @@ class Search:
 
     def page(self, after: str, limit: int) -> JobsPage:
         limit = max(1, min(limit, MAX_LIMIT))
-        lanes = [_Ahead(lane) for lane in self._lanes(_positions(after))]
+        lanes = self._lanes(_positions(after))
         asked = self._store.pipeline()
         for one in lanes:
-            one.lane.ask_place(asked)
+            one.end.ask_place(asked)
         answers = iter(self._store.answers(asked))
         for one in lanes:
-            one.lane.take_place(answers)
+            one.end.take_place(answers)
         most = MAX_READ_WITH_PAYLOADS if self._query.text else MAX_READ
         found: dict[str, Job] = {}
         # Of a single lane all of the page may come, of many a few of each.
         chunk = max(8, 2 * limit // max(1, len(lanes)))
         while len(found) < limit and self._read < most and any(one.has_more for one in lanes):
-            self._fill([one for one in lanes if not one.jobs and not one.lane.is_over], chunk)
+            self._fill([one for one in lanes if not one.jobs and not one.end.is_over], chunk)
             _take_newest(lanes, found, limit)
             chunk = min(_MAX_CHUNK, chunk * 2)
         is_over = not any(one.has_more for one in lanes)
-        positions = {one.lane.name: one.lane.taken for one in lanes if one.lane.taken is not None}
+        positions = {one.name: one.taken for one in lanes if one.taken is not None}
         return JobsPage(
             jobs=tuple(found.values()),
             next="" if is_over else json.dumps(positions, separators=(",", ":")),
             is_cut=not is_over and len(found) < limit,
         )
 
-    def _lanes(self, begins: Mapping[str, Any]) -> list[Lane]:
+    def _lanes(self, begins: Mapping[str, Any]) -> list[_Lane]:
         states = self._query.states or frozenset(_REGISTRIES)
         registries = dict.fromkeys(name for state in JobState if state in states for name in _REGISTRIES[state])
-        lanes: list[Lane] = []
+        lanes: list[_Lane] = []
+
+        def add(name: str, end: type[ListEnd | SortedEnd], key: str) -> None:
+            begin = begins.get(name)
+            lanes.append(_Lane(name, end(key, begin), begin if place_of(begin) is not None else None))
+
         queues, limits = self._queues_and_limits()
         for limit in limits if JobState.BLOCKED in states else ():
-            name = f"limited:{limit}"
-            lanes.append(SortedLane(name, self._keys.limited(limit), begins.get(name)))
+            add(f"limited:{limit}", SortedEnd, self._keys.limited(limit))
         for queue in queues:
             if states & {JobState.QUEUED, JobState.RETRYING}:
-                lists = {f"queue:{queue}": self._keys.queue(queue), f"taken:{queue}": self._keys.intermediate(queue)}
-                lanes += [ListLane(name, key, begins.get(name)) for name, key in lists.items()]
-            sets = {f"{registry}:{queue}": self._keys.of(registry, queue) for registry in registries}
-            lanes += [SortedLane(name, key, begins.get(name)) for name, key in sets.items()]
+                add(f"queue:{queue}", ListEnd, self._keys.queue(queue))
+                add(f"taken:{queue}", ListEnd, self._keys.intermediate(queue))
+            for registry in registries:
+                add(f"{registry}:{queue}", SortedEnd, self._keys.of(registry, queue))
         return lanes
 
     def _queues_and_limits(self) -> tuple[list[str], list[str]]:
@@ -117,13 +126,16 @@ class Search:
         queues = sorted(self._keys.name_in("queue", name) for name in names or ())[:_MAX_QUEUES]
         return [self._query.queue] if self._query.queue else queues, sorted(text(limit) for limit in limits or ())
 
-    def _fill(self, empty: Sequence[_Ahead], chunk: int) -> None:
+    def _fill(self, empty: Sequence[_Lane], chunk: int) -> None:
         """Reads on in each lane that has nothing ahead; as many jobs of each as may be wanted of one."""
         asked = self._store.pipeline()
         for one in empty:
-            one.lane.ask(asked, chunk)
+            one.end.ask(asked, chunk)
         answers = iter(self._store.answers(asked))
-        members = [(one, one.lane.take(answers)) for one in empty]
+        members = [
+            (one, [(one.id_of(member), [number, text(member)]) for member, number in one.end.take(answers)])
+            for one in empty
+        ]
         asked = self._store.pipeline()
         for _, found in members:
             for id, _ in found:
@@ -134,7 +146,7 @@ class Search:
             reads = [(id, position, job_hash(id, next(hashes))) for id, position in found]
             kept = self._matching([read for _, _, read in reads if read is not None])
             one.jobs.extend(
-                (position, _as_in_lane(kept[id], one.lane, position) if id in kept else None)
+                (position, _as_in_lane(kept[id], one.name, position) if id in kept else None)
                 for id, position, _ in reads
             )
 
@@ -183,28 +195,28 @@ class Search:
         )
 
 
-def _take_newest(lanes: Sequence[_Ahead], found: dict[str, Job], limit: int) -> None:
+def _take_newest(lanes: Sequence[_Lane], found: dict[str, Job], limit: int) -> None:
     """Again and again the newest of all, until a lane that may have more has nothing ahead to compare with."""
     while len(found) < limit:
         for one in lanes:
             one.skip()
-        if any(not one.jobs and not one.lane.is_over for one in lanes):
+        if any(not one.jobs and not one.end.is_over for one in lanes):
             return
         filled = [one for one in lanes if one.jobs]
         if not filled:
             return
-        best = max(filled, key=_Ahead.newest_ms)
-        best.lane.taken, job = best.jobs.popleft()
+        best = max(filled, key=_Lane.newest_ms)
+        best.taken, job = best.jobs.popleft()
         if job is not None:
             # It may have moved on to another registry in between.
             found.setdefault(job.id, job)
 
 
-def _as_in_lane(job: Job, lane: Lane, position: Any) -> Job:
+def _as_in_lane(job: Job, lane: str, position: Any) -> Job:
     """With what only the score of its registry says."""
-    if lane.name.startswith("scheduled:"):
+    if lane.startswith("scheduled:"):
         return replace(job, due_ms=epoch_ms(position[0]))
-    if lane.name.startswith("wip:"):
+    if lane.startswith("wip:"):
         return replace(job, lease_until_ms=epoch_ms(position[0]))
     return job
 

@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from trackside.jobs.failures import shown_traceback
 from trackside.jobs.payloads import IsSecret
 from trackside.jobs.sql.connection import Look
 from trackside.jobs.sql.finding import sendable
 from trackside.jobs.sql.payload import MAX_CHARACTERS, called_with, shown
 from trackside.jobs.sql.rows import error_line, job_of, milliseconds, text_of
-from trackside.jobs.sql.statements import Statements
+from trackside.jobs.sql.statements import Statements, part_text
 from trackside.jobs.sql.table_map import Times
 from trackside.model.jobs import Attempt, Job, JobDetail, JobState
 
@@ -35,10 +36,10 @@ def detail(look: Look, statements: Statements, id: str, is_secret: IsSecret) -> 
     table, dialect = statements.table, statements.dialect
     labels = list(table.extra)
     texts = [
-        _text(statements, "payload", MAX_CHARACTERS + 1),
-        _text(statements, "result", MAX_CHARACTERS + 1),
-        _text(statements, "error", MAX_CHARACTERS),
-        _text(statements, "history", _MAX_HISTORY),
+        part_text(statements, "payload", MAX_CHARACTERS + 1),
+        part_text(statements, "result", MAX_CHARACTERS + 1),
+        part_text(statements, "error", MAX_CHARACTERS),
+        part_text(statements, "history", _MAX_HISTORY),
         *(dialect.text(dialect.sql(table.extra[label]), _MAX_EXTRA) for label in labels),
     ]
     rows = look(
@@ -75,12 +76,6 @@ def _id_of(statements: Statements, id: str) -> str | None:
     return sendable(id)
 
 
-def _text(statements: Statements, part: str, characters: int) -> str:
-    if not getattr(statements.table, part):
-        return "NULL"
-    return statements.dialect.text(statements.part(part), characters, statements.kind_of(part))
-
-
 def _attempts(history: str) -> tuple[Attempt, ...]:
     try:
         entries = json.loads(history) if history else None
@@ -106,7 +101,7 @@ def _attempt(number: int, entry: Mapping[str, Any]) -> Attempt:
         finished_ms=milliseconds(entry.get("at"), Times.TIMESTAMP),
         worker=text_of(entry.get("worker")) or None,
         error=error_line(text) or None,
-        traceback=trace[:MAX_CHARACTERS] or None,
+        traceback=shown_traceback(trace[:MAX_CHARACTERS]) or None,
     )
 
 
@@ -123,6 +118,21 @@ def _last_attempt(job: Job, error: str) -> tuple[Attempt, ...]:
             finished_ms=job.finished_ms,
             worker=job.worker,
             error=job.error,
-            traceback=error if "\n" in error.strip() else None,
+            traceback=shown_traceback(_trace_in(error)) or None,
         ),
     )
+
+
+def _trace_in(error: str) -> str:
+    """Of the column of errors: all of it where it has lines, or what JSON in it calls so. "": there is none."""
+    error = error.strip()
+    if not error.startswith("{"):
+        return error if "\n" in error else ""
+    try:
+        found = json.loads(error)
+    except (ValueError, RecursionError):
+        return error if "\n" in error else ""
+    trace = found.get("traceback") or found.get("backtrace")
+    if isinstance(trace, list):
+        return "\n".join(map(str, trace))
+    return trace.strip() if isinstance(trace, str) else ""

@@ -3,43 +3,112 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from trackside.jobs.payloads import IsSecret
 from trackside.jobs.source import MAX_SEARCHED
 from trackside.jobs.sql.connection import Look
-from trackside.jobs.sql.rows import job_of
-from trackside.jobs.sql.statements import Statements
+from trackside.jobs.sql.payload import MAX_CHARACTERS, shown
+from trackside.jobs.sql.rows import error_line, job_of, text_of
+from trackside.jobs.sql.statements import Statements, part_text
 from trackside.model.jobs import JobQuery, JobsPage, JobState
 
+MAX_READ = 10_000
+"""Rows that a search for a text goes through at a time; it goes on at the next page."""
+_CHUNK = 200
 _MAX_PAGE = 1_000
 _TIMED = (JobState.QUEUED, JobState.SCHEDULED)
 
 
-def find(look: Look, statements: Statements, query: JobQuery, after: str, limit: int) -> JobsPage:
-    """One page. `after` of something else than a page: the first one."""
-    conditions = _Conditions(statements)
-    if not conditions.narrow(query):
-        return JobsPage(())
-    order = statements.dialect.sql(statements.table.newest or statements.table.id)
-    id, mark = statements.part("id"), statements.dialect.placeholder
-    floor = look(_floor(statements, order))
-    if floor:
-        conditions.add(f"{order} >= {mark}", floor[0][0])
-    place = _place_of(after)
-    if place is not None:
-        conditions.add(f"{order} <= {mark}", place[0])
-        conditions.add(f"({order} < {mark} OR ({order} = {mark} AND {id} < {mark}))", place[0], place[0], place[1])
-    limit = max(1, min(limit, _MAX_PAGE))
-    raw = statements.dialect.raw
-    rows = look(
-        f"SELECT {statements.columns()}, {raw(order)}, {raw(id)} {statements.from_joined}{conditions.where}"
-        f" ORDER BY {order} DESC, {id} DESC LIMIT {limit + 1}",
-        conditions.values,
-    )
-    ((at_ms,),) = look(statements.now)
-    jobs = tuple(job_of(statements.job_row(row), statements.table, int(at_ms)) for row in rows[:limit])
-    next = json.dumps(list(rows[limit - 1][-2:]), default=str) if len(rows) > limit else ""
-    return JobsPage(jobs, next, is_cut=bool(floor))
+_Place = tuple[Any, Any]
+"""Of a row: what it is sorted by, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Searches one table. For a text the database is asked first, and then what would be shown: a search that finds
+    secrets tells them. It goes through so many rows at a time, whatever is in them: how far it came tells nothing of
+    rows that hold the text where nobody may see it."""
+
+    look: Look
+    statements: Statements
+    is_secret: IsSecret
+
+    def page(self, query: JobQuery, after: str, limit: int) -> JobsPage:
+        """`after` of something else than a page: the first one."""
+        conditions = _Conditions(self.statements)
+        text = sendable(query.text)
+        if text is None or not conditions.narrow(query):
+            return JobsPage(())
+        order = conditions.order
+        floor = self.look(_floor(self.statements, order))
+        if floor:
+            conditions.add(f"{order} >= {self.statements.dialect.placeholder}", floor[0][0])
+        limit = max(1, min(limit, _MAX_PAGE))
+        place, end = _place_of(after), None
+        if place is not None:
+            conditions.add_behind(place)
+        if text:
+            end = self._window_end(conditions)
+            if end is not None:
+                conditions.add_up_to(end)
+            conditions.add_text(text)
+        ((at_ms,),) = self.look(self.statements.now)
+        found = list(islice(self._rows(conditions, text, _CHUNK if text else limit + 1), limit + 1))
+        next = found[limit - 1][1] if len(found) > limit else end
+        return JobsPage(
+            tuple(job_of(row, self.statements.table, int(at_ms)) for row, _ in found[:limit]),
+            "" if next is None else json.dumps(list(next), default=str),
+            is_cut=bool(floor),
+        )
+
+    def _window_end(self, conditions: _Conditions) -> _Place | None:
+        """The last row of those that are looked at this time; None: these are all."""
+        statements, id = self.statements, self.statements.part("id")
+        raw, order = statements.dialect.raw, conditions.order
+        rows = self.look(
+            f"SELECT {raw(order)}, {raw(id)} {statements.from_joined}{conditions.where}"
+            f" ORDER BY {order} DESC, {id} DESC LIMIT 1 OFFSET {MAX_READ - 1}",
+            conditions.values,
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def _rows(self, conditions: _Conditions, text: str, chunk: int) -> Iterator[tuple[dict[str, Any], _Place]]:
+        """Newest first, with their places."""
+        statements, id = self.statements, self.statements.part("id")
+        raw, order = statements.dialect.raw, conditions.order
+        payload = part_text(statements, "payload", MAX_CHARACTERS + 1) if text else "NULL"
+        while True:
+            rows = self.look(
+                f"SELECT {statements.columns()}, {payload}, {raw(order)}, {raw(id)} {statements.from_joined}"
+                f"{conditions.where} ORDER BY {order} DESC, {id} DESC LIMIT {chunk}",
+                conditions.values,
+            )
+            for row in rows:
+                named = statements.job_row(row)
+                if not text or self._shows(named, row[-3], text.casefold()):
+                    yield named, (row[-2], row[-1])
+            if len(rows) < chunk:
+                return
+            conditions = conditions.copy()
+            conditions.add_behind((rows[-1][-2], rows[-1][-1]))
+
+    def _shows(self, row: Mapping[str, Any], payload: Any, wanted: str) -> bool:
+        if any(wanted in text_of(row[part]).casefold() for part in ("id", "kind")):
+            return True
+        error = text_of(row["error"])
+        # Its line, as everywhere else: thousands of tracebacks to look through for secrets would take a minute.
+        if wanted in error.casefold() and wanted in error_line(error).casefold():
+            return True
+        called = shown(payload, self.is_secret)
+        if isinstance(called, str):
+            return wanted in called.casefold()
+        # As the table may have it, and as everything else is searched.
+        narrow = json.dumps(called, ensure_ascii=False, separators=(",", ":"))
+        return wanted in f"{json.dumps(called, ensure_ascii=False)} {narrow}".casefold()
 
 
 def sendable(text: str) -> str | None:
@@ -52,6 +121,12 @@ class _Conditions:
         self._statements = statements
         self._sql: list[str] = []
         self.values: list[Any] = []
+        self.order = statements.dialect.sql(statements.table.newest or statements.table.id)
+
+    def copy(self) -> _Conditions:
+        same = _Conditions(self._statements)
+        same._sql, same.values = [*self._sql], [*self.values]
+        return same
 
     @property
     def where(self) -> str:
@@ -61,6 +136,20 @@ class _Conditions:
         self._sql.append(sql)
         self.values += values
 
+    def add_behind(self, place: _Place) -> None:
+        """Only what comes after it."""
+        self._add_beside(place, "<", "<")
+
+    def add_up_to(self, place: _Place) -> None:
+        """Only what comes before it, and itself."""
+        self._add_beside(place, ">", ">=")
+
+    def _add_beside(self, place: _Place, sign: str, for_ids: str) -> None:
+        order, id, mark = self.order, self._statements.part("id"), self._statements.dialect.placeholder
+        # The first one is for an index.
+        self.add(f"{order} {sign}= {mark}", place[0])
+        self.add(f"({order} {sign} {mark} OR ({order} = {mark} AND {id} {for_ids} {mark}))", place[0], *place)
+
     def narrow(self, query: JobQuery) -> bool:
         """False: no job can be meant."""
         if query.states:
@@ -68,7 +157,7 @@ class _Conditions:
         for part, wanted in (("queue", query.queue), ("kind", query.kind), ("worker", query.worker)):
             if wanted and not self._narrow_to(part, wanted):
                 return False
-        return self._narrow_text(query.text) if query.text else True
+        return True
 
     def _narrow_states(self, states: frozenset[JobState]) -> None:
         statements, table = self._statements, self._statements.table
@@ -94,16 +183,12 @@ class _Conditions:
         self.add(f"{dialect.text(self._statements.part(part))} = {dialect.placeholder}", value)
         return True
 
-    def _narrow_text(self, text: str) -> bool:
-        value = sendable(text)
+    def add_text(self, text: str) -> None:
         statements, dialect = self._statements, self._statements.dialect
-        parts = [part for part in ("payload", "error") if getattr(statements.table, part)]
-        if value is None or not parts:
-            return False
+        parts = [part for part in ("payload", "error", "id", "kind") if getattr(statements.table, part)]
         choices = [dialect.contains(statements.part(part), statements.kind_of(part)) for part in parts]
-        needles = [dialect.needle(value, statements.kind_of(part)) for part in parts]
+        needles = [dialect.needle(text, statements.kind_of(part)) for part in parts]
         self.add(f"({' OR '.join(choices)})", *needles)
-        return True
 
 
 def _floor(statements: Statements, order: str) -> str:
@@ -114,7 +199,7 @@ def _floor(statements: Statements, order: str) -> str:
     )
 
 
-def _place_of(after: str) -> tuple[Any, Any] | None:
+def _place_of(after: str) -> _Place | None:
     try:
         place = json.loads(after) if after else None
     except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from trackside.jobs.failures import shown_error, shown_traceback
 from trackside.jobs.sql.table_map import TableMap, Times
 from trackside.model.jobs import Job, JobState
 
@@ -17,7 +18,6 @@ _ULID_TIME = 10
 _MAX_MS = 253_402_300_799_999
 """The end of the year 9999."""
 _MAX_NAME = 200
-_MAX_ERROR = 500
 
 
 def milliseconds(value: Any, times: Times) -> int | None:
@@ -99,15 +99,16 @@ def text_of(value: Any) -> str:
 
 
 def error_line(text: str) -> str:
-    """The one line of a failure that says what went wrong."""
-    text = text.strip()
+    """The one line of a failure that says what went wrong, without secrets."""
+    # A key has many lines, none of which is known for one.
+    text = shown_traceback(text).strip() if "PRIVATE KEY-----" in text else text.strip()
     if text.startswith("{"):
         text = _message_of_json(text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return ""
     # Python has the message at the end of a traceback; everyone else begins with it.
-    return (lines[-1] if "Traceback (most recent call last)" in text else lines[0])[:_MAX_ERROR]
+    return shown_error(lines[-1] if "Traceback (most recent call last)" in text else lines[0])
 
 
 def _message_of_json(text: str) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 from trackside.exceptions import SourceError
 from trackside.jobs.payloads import IsSecret
 from trackside.jobs.source import Measure
-from trackside.jobs.sql import finding, sampling, workers
+from trackside.jobs.sql import sampling, workers
 from trackside.jobs.sql.advice import suggested_indexes
 from trackside.jobs.sql.catalog import Choice, Column, checked_columns, columns_of, enumeration, reads_everything
 from trackside.jobs.sql.connection import TIME_OUT_S, Connection, Look, TookTooLongError
 from trackside.jobs.sql.detail import detail
 from trackside.jobs.sql.dialect import Dialect
 from trackside.jobs.sql.endings import Cursor, cursor_of
+from trackside.jobs.sql.finding import Finder
 from trackside.jobs.sql.statements import Statements
 from trackside.jobs.sql.table_map import TableMap
 from trackside.model.jobs import Fidelity, Job, JobDetail, JobQuery, JobsPage, JobsSample, JobState, WorkerNow
@@ -72,7 +73,8 @@ class SqlJobs:
             in_ended = (
                 not ready.jobs.table.keeps_ended and query.states and all(state.is_final for state in query.states)
             )
-            return finding.find(look, ready.ended if in_ended else ready.jobs, query, after, limit)
+            statements = ready.ended if in_ended else ready.jobs
+            return Finder(look, statements, self._is_secret).page(query, after, limit)
 
     def get(self, id: str) -> JobDetail | None:
         with self._looking() as (look, ready):

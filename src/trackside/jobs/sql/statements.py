@@ -191,3 +191,10 @@ class Statements:
         if part == "error":
             return self.dialect.text(expression, _MAX_ERROR, self.kind_of(part))
         return self.dialect.text(expression) if part in _TEXTS else expression
+
+
+def part_text(statements: Statements, part: str, characters: int) -> str:
+    """Its beginning, as text."""
+    if not getattr(statements.table, part):
+        return "NULL"
+    return statements.dialect.text(statements.part(part), characters, statements.kind_of(part))

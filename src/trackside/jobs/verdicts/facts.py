@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from trackside.jobs.ledger.figures import FailureGroup
 from trackside.model.jobs import JobsSample, JobState, QueueNow, WorkerNow
 
+DAY_MS = 86_400_000
+
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
@@ -68,6 +70,35 @@ class Deploy:
 
 
 @dataclass(frozen=True, slots=True)
+class KindCost:
+    source: str
+    kind: str
+    today_usd: float
+    lately_usd: float = 0.0
+    """Of the last `Spending.lately_ms`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What jobs said that they cost, since midnight UTC."""
+
+    day_ms: int
+    """When the day began."""
+    lately_ms: int
+    kinds: Sequence[KindCost] = ()
+    """The dearest first."""
+
+    @property
+    def today_usd(self) -> float:
+        return sum(kind.today_usd for kind in self.kinds)
+
+    def projected_usd(self, now_ms: int) -> float:
+        """At the end of the day, if it goes on as lately."""
+        per_ms = sum(kind.lately_usd for kind in self.kinds) / self.lately_ms
+        return self.today_usd + per_ms * max(0, self.day_ms + DAY_MS - now_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that is known at one moment."""
 
@@ -83,6 +114,7 @@ class Facts:
     """By source and kind: what 99 of 100 runs do not exceed, where enough of them are known."""
     deploys: Sequence[Deploy] = ()
     """Latest first."""
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +142,8 @@ class Limits:
     backlog: int = 20
     """Fewer jobs than these are no backlog, whatever their number does."""
     unreachable_ms: int = 15_000
+    budget_usd: float | None = None
+    """What jobs may cost on one day, UTC. None: nobody has said."""
 
 
 def is_alive(worker: WorkerNow, at_ms: int) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from trackside.jobs.verdicts.budget import budget_findings
 from trackside.jobs.verdicts.facts import Facts, Limits, waiting
 from trackside.jobs.verdicts.failing import failing_findings
+from trackside.jobs.verdicts.looking import looking
 from trackside.jobs.verdicts.memory import Memory, SourceMemory, remembered
 from trackside.jobs.verdicts.presence import beat_findings, source_findings, worker_findings
 from trackside.jobs.verdicts.queues import queue_findings
@@ -46,7 +48,7 @@ def judge(facts: Facts, memory: Memory, now_ms: int, limits: Limits = _LIMITS) -
         if now_ms - since[key] >= finding.hold_ms
     ]
     verdicts.sort(key=lambda verdict: (verdict.severity.rank, verdict.key))
-    return Judgement(tuple(verdicts) or (_calm(facts, now_ms),), Memory(since, sources))
+    return Judgement(tuple(verdicts) or (_quiet(facts, since, found, limits, now_ms),), Memory(since, sources))
 
 
 def worst(verdicts: tuple[Verdict, ...]) -> Severity:
@@ -64,6 +66,7 @@ def _findings(facts: Facts, memory: Memory, now_ms: int, limits: Limits) -> Iter
             yield from running_findings(view, of_source, facts.usual_run_s, limits)
             yield from schedule_findings(view, of_source)
     yield from failing_findings(facts, limits, now_ms)
+    yield from budget_findings(facts, limits, now_ms)
 
 
 def _still_unknown(facts: Facts, memory: Memory) -> dict[str, int]:
@@ -72,10 +75,20 @@ def _still_unknown(facts: Facts, memory: Memory) -> dict[str, int]:
     return {key: at_ms for key, at_ms in memory.since.items() if any(name in f"{key}/" for name in unknown)}
 
 
+def _quiet(
+    facts: Facts, since: Mapping[str, int], found: Mapping[str, Finding], limits: Limits, now_ms: int
+) -> Verdict:
+    """Nothing is known to be wrong; that is not to say that all is well as long as not everything was seen."""
+    # Workers are missed some time after they should have come.
+    settled_ms = facts.watching_since_ms + limits.never_seen_ms + limits.unserved_ms
+    held = [finding for key, finding in found.items() if since[key] <= settled_ms]
+    return looking(facts, held, limits, now_ms) or _calm(facts, now_ms)
+
+
 def _calm(facts: Facts, now_ms: int) -> Verdict:
     samples = [view.sample for view in facts.sources if view.sample is not None]
     if not samples:
-        return _quiet("No job source has been read yet.", "Declare one under `jobs` in the configuration.", now_ms)
+        return _well("No job source is declared.", "Declare one under `jobs` in the configuration.", now_ms)
     figures = {
         "sources": sum(not view.error for view in facts.sources),
         "queues": sum(len(sample.queues) for sample in samples),
@@ -88,8 +101,8 @@ def _calm(facts: Facts, now_ms: int) -> Verdict:
         f"{counted(figures['waiting'], 'job waits', 'jobs wait')}, {figures['running']:,} "
         f"{'runs' if figures['running'] == 1 else 'run'}."
     )
-    return _quiet(sentence, "", now_ms, {name: float(count) for name, count in figures.items()})
+    return _well(sentence, "", now_ms, {name: float(count) for name, count in figures.items()})
 
 
-def _quiet(sentence: str, next_step: str, now_ms: int, figures: Mapping[str, float] | None = None) -> Verdict:
+def _well(sentence: str, next_step: str, now_ms: int, figures: Mapping[str, float] | None = None) -> Verdict:
     return Verdict(VerdictKind.CALM, Severity.CALM, "calm", sentence, next_step, figures=figures or {}, since_ms=now_ms)

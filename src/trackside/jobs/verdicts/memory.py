@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trackside.jobs.verdicts.facts import waiting
+from trackside.jobs.verdicts.slots import EARLY_MS, Slot, slots_of
 from trackside.model.jobs import Job, JobsSample, ScheduleNow, WorkerNow
 
 POINT_MS = 10_000
@@ -75,6 +76,8 @@ class SourceMemory:
     running: Mapping[str, SeenRun] = field(default_factory=dict)
     doubled: Mapping[str, Doubled] = field(default_factory=dict)
     due: Mapping[str, Due] = field(default_factory=dict)
+    slots: Mapping[str, tuple[Slot, ...]] = field(default_factory=dict)
+    """By schedule: its last times, and whether it ran."""
     duplicated_total: int = 0
     missed_total: int = 0
     clamped_total: int = 0
@@ -102,6 +105,7 @@ def remembered(before: SourceMemory, sample: JobsSample) -> SourceMemory:
         running=_running(before, sample),
         doubled={**kept, **doubled},
         due=due,
+        slots=slots_of(before.slots, sample.schedules, due, sample.at_ms),
         duplicated_total=before.duplicated_total + len(doubled.keys() - kept.keys()),
         clamped_total=before.clamped_total + sum(_is_clamped(job) for job in sample.finished),
         missed_total=before.missed_total
@@ -212,6 +216,5 @@ def _is_clamped(job: Job) -> bool:
 
 def _has_run(schedule: ScheduleNow, due_ms: int) -> bool:
     if schedule.last_ms is not None:
-        # A second early is on time: some schedulers round.
-        return schedule.last_ms >= due_ms - 1_000
+        return schedule.last_ms >= due_ms - EARLY_MS
     return schedule.next_ms is None or schedule.next_ms > due_ms

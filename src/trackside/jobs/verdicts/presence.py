@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trackside.jobs.verdicts.facts import ExpectedBeat, ExpectedWorkers, Facts, Limits, SourceView, is_alive, serves
 from trackside.jobs.verdicts.memory import Memory, SourceMemory
@@ -11,7 +11,7 @@ from trackside.jobs.verdicts.verdict import MAX_EVIDENCE, Finding, Severity, Ver
 from trackside.jobs.verdicts.words import counted, duration, listed
 from trackside.model.jobs import WorkerNow
 
-_BEAT_SLACK_MS = 2_000
+BEAT_SLACK_MS = 2_000
 
 
 def beat_findings(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Finding]:
@@ -19,19 +19,35 @@ def beat_findings(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Finding
         heard_ms = facts.beats.get(beat.name)
         if heard_ms is None:
             waited_ms = now_ms - facts.watching_since_ms
-            if waited_ms >= max(limits.never_seen_ms, beat.every_ms * limits.late_beats):
+            if waited_ms >= patience_ms(beat, limits):
                 yield _silent(
                     beat,
                     f"{beat.name} was never seen: it should say every {duration(beat.every_ms / 1000)} that it lives, "
                     f"and has not done so in the {duration(waited_ms / 1000)} since we began to watch.",
                 )
-        elif (late_ms := now_ms - heard_ms) > beat.every_ms * limits.late_beats + _BEAT_SLACK_MS:
+        elif (late_ms := now_ms - heard_ms) > beat.every_ms * limits.late_beats + BEAT_SLACK_MS:
             yield _silent(
                 beat,
                 f"{beat.name} has stopped: it should say every {duration(beat.every_ms / 1000)} that it lives, and was "
                 f"last heard {duration(late_ms / 1000)} ago.",
                 {"late_s": late_ms / 1000},
             )
+
+
+def patience_ms(beat: ExpectedBeat, limits: Limits) -> float:
+    """So long after we began to watch a first beat may be awaited."""
+    return max(limits.never_seen_ms, beat.every_ms * limits.late_beats)
+
+
+def alive_workers(expected: ExpectedWorkers, views: Iterable[SourceView]) -> list[str]:
+    """Ids, in the sources that were read."""
+    return [
+        worker.id
+        for view in views
+        if view.sample is not None
+        for worker in view.sample.workers
+        if is_alive(worker, view.sample.at_ms) and serves(worker, expected.queue)
+    ]
 
 
 def worker_findings(facts: Facts, memory: Memory, limits: Limits, now_ms: int) -> Iterator[Finding]:
@@ -86,14 +102,7 @@ def _silent(beat: ExpectedBeat, sentence: str, figures: dict[str, float] | None 
 
 
 def _too_few(expected: ExpectedWorkers, views: list[SourceView], memory: Memory, limits: Limits) -> Iterator[Finding]:
-    alive: list[str] = []
-    for view in views:
-        assert view.sample is not None
-        alive += [
-            worker.id
-            for worker in view.sample.workers
-            if is_alive(worker, view.sample.at_ms) and serves(worker, expected.queue)
-        ]
+    alive = alive_workers(expected, views)
     if len(alive) >= expected.workers:
         return
     view = views[0]

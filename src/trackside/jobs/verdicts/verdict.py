@@ -36,6 +36,9 @@ class VerdictKind(Enum):
     PAUSED = "queue_paused"
     MISSED_SCHEDULE = "schedule_missed"
     SLOWED = "sampling_slowed"
+    BUDGET = "budget_exceeded"
+    LOOKING = "looking"
+    """Not enough was seen yet to say that nothing is wrong."""
     CALM = "calm"
 
 
