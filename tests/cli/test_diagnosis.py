@@ -1,6 +1,6 @@
 import pytest
 
-from trackside.cli.diagnosis import Page, Severity, of_health, of_metrics, of_server
+from trackside.cli.diagnosis import Page, Severity, of_health, of_jobs, of_metrics, of_server
 from trackside.wire import exposition
 
 NOW_S = 1_000_000.0
@@ -84,6 +84,38 @@ def test_what_the_sdk_lost_is_a_warning():
 def test_what_readiness_says(ready, severity, sentence):
     (finding,) = of_health(ready, None)
     assert (finding.severity, finding.sentence) == (severity, sentence)
+
+
+def test_a_server_tells_its_verdicts_on_jobs_in_their_order():
+    verdicts = [
+        {"severity": "down", "sentence": "high: 3 jobs wait and nobody consumes them.", "next_step": "Start a worker."},
+        {"severity": "high", "sentence": "2 jobs run twice.", "next_step": "Look at both."},
+        {"severity": "low", "sentence": "A look takes long.", "next_step": ""},
+        {"severity": "calm", "sentence": "All is well.", "next_step": ""},
+    ]
+    found = list(of_jobs(Page(503, 0.1, {"status": "down", "verdicts": verdicts})))
+
+    assert [(one.severity, one.sentence, one.advice) for one in found] == [
+        (Severity.PROBLEM, "high: 3 jobs wait and nobody consumes them.", "Start a worker."),
+        (Severity.PROBLEM, "2 jobs run twice.", "Look at both."),
+        (Severity.WARNING, "A look takes long.", ""),
+        (Severity.FINE, "All is well.", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        pytest.param(Page(401, 0.1), ["what is known of jobs is told to keys only"], id="a key is wanted"),
+        pytest.param(Page(404, 0.1, {"error": "watches no jobs"}), [], id="no jobs"),
+        pytest.param(Page(200, 0.1, {"verdicts": "none"}), [], id="no list"),
+        pytest.param(Page(200, 0.1, {"verdicts": [1, {}, {"sentence": 3}]}), [], id="no sentences"),
+        pytest.param(Page(200, 0.1, {"verdicts": [{"sentence": "New.", "severity": "odd"}]}), ["New."], id="later"),
+    ],
+)
+def test_what_a_server_says_of_jobs(page, expected):
+    assert [one.sentence for one in of_jobs(page)] == expected
+    assert all(one.severity is Severity.WARNING for one in of_jobs(page))
 
 
 def test_a_server_tells_of_targets_rules_and_alerts():

@@ -1,6 +1,9 @@
 """`trackside doctor` against real sockets."""
 
 import json
+import subprocess
+import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -94,3 +97,58 @@ def test_an_address_is_needed():
     result = CliRunner().invoke(doctor, ["shop"])
     assert result.exit_code == 2
     assert "an address such as" in result.output
+
+
+def test_a_server_says_first_what_is_wrong_with_jobs(serve):
+    def as_json(answer, status=200):
+        return (status, "application/json", json.dumps(answer).encode())
+
+    alert = {"name": "QueueUnserved", "alerts": [{"state": "firing", "annotations": {"summary": "high"}}]}
+    verdicts = [
+        {"severity": "down", "sentence": "high: nobody consumes this queue.", "next_step": "Start a worker for high."},
+        {"severity": "medium", "sentence": "render fails at times.", "next_step": "Read the newest traceback."},
+    ]
+    url = serve(
+        {
+            "/health/ready": READY,
+            "/health/live": LIVE,
+            "/metrics": METRICS,
+            "/api/v1/rules": as_json({"data": {"groups": [{"rules": [alert]}]}}),
+            "/api/v1/targets?state=active": as_json({"data": {"activeTargets": []}}),
+            "/admin/health": as_json({"status": "down", "verdicts": verdicts}, 503),
+        }
+    )
+
+    result = CliRunner().invoke(doctor, [url])
+
+    assert result.exit_code == 1
+    assert result.output.splitlines()[:5] == [
+        "✗ high: nobody consumes this queue.",
+        "  Start a worker for high.",
+        "✗ the alert QueueUnserved fires: high",
+        "! render fails at times.",
+        "  Read the newest traceback.",
+    ]
+
+
+def test_a_real_server_that_cannot_read_its_jobs_says_so(tmp_path):
+    config = tmp_path / "trackside.yml"
+    config.write_text("jobs: {sources: [{name: rq, type: rq, url: 'redis://127.0.0.1:1/0', interval: 1s}]}\n")
+    command = [sys.executable, "-m", "trackside.cli.main", "serve", "-c", config, "--data-dir", tmp_path / "data"]
+    with subprocess.Popen(
+        [*map(str, command), "--listen", "127.0.0.1:0", "--no-auth"], stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            url = next(line for line in server.stdout if "listening on" in line).split()[-1]
+            until = time.monotonic() + 30
+            while "cannot be read" not in (result := CliRunner().invoke(doctor, [url, "--json"])).output:
+                assert time.monotonic() < until, result.output
+                time.sleep(0.2)
+        finally:
+            server.terminate()
+
+    assert result.exit_code == 1
+    first = json.loads(result.output)["findings"][0]
+    assert first["severity"] == "problem"
+    assert first["sentence"].startswith("The job source rq cannot be read: Redis at redis://127.0.0.1:1/0")
+    assert first["advice"]

@@ -11,6 +11,7 @@ from trackside.jobs.ledger.runs import Outcome
 from trackside.model.jobs import JobReport, JobsSample, JobState, Throughput
 from trackside.server.db.database import Database
 from trackside.server.jobs.ledger import JobsLedger, Kept, Range
+from trackside.server.jobs.runs import store as runs
 from trackside.server.jobs.runs.store import Bounds, RunFilter
 
 S, F, R = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.RETRIED
@@ -388,3 +389,21 @@ def test_a_transaction_that_fails_leaves_nothing_behind(ledger, at, sample, ende
     assert ledger.position("rq").version == 0
     take(ledger, sample(10, ended("a", 5)))
     assert counts(ledger, at) == {S: 1}
+
+
+def test_a_file_from_before_there_were_ids_of_requests_is_read_on(db, at):
+    old = runs.SCHEMA.replace("    request_id TEXT NOT NULL DEFAULT '',\n", "")
+    assert old != runs.SCHEMA
+    db.create(old)
+    ledger = JobsLedger(JobsLedger(db)._db)
+    ledger.take([JobReport("rq", "a", "render", finished_ms=at, trace_id="4bf9", request_id="8d2f")], at)
+
+    (run,) = ledger.recent().runs
+    assert (run.trace_id, run.request_id) == ("4bf9", "8d2f")
+
+
+def test_a_sample_and_a_hook_join_in_the_request_too(ledger, at, sample, ended):
+    take(ledger, sample(10, ended("a", 5)))
+    ledger.take([JobReport("rq", "a", "render", "high", 1, finished_ms=at + 5_000, request_id="8d2f")], at + 11_000)
+
+    assert [run.request_id for run in ledger.recent().runs] == ["8d2f"]

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from trackside.exceptions import ConfigError
+from trackside.jobs.acting.rights import arq_rights, dramatiq_rights, rq_rights
 from trackside.jobs.arq.source import ArqSource
 from trackside.jobs.celery.source import CelerySource
 from trackside.jobs.dramatiq.source import DramatiqSource
@@ -95,6 +96,7 @@ def test_what_is_expected_becomes_facts(load):
     assert config.expected_workers() == (ExpectedWorkers("high", 2, "q"),)
     assert config.expected_beats() == (ExpectedBeat("poller", 1_000),)
     assert config.limits().oldest_ms == 120_000
+    assert config.limits().budget_usd is None
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,8 @@ def test_what_is_expected_becomes_facts(load):
         pytest.param("{name: a, type: rq}", "needs one of url and url_file", id="no address"),
         pytest.param("{name: a, type: rq, url: 'redis://h', url_file: x}", "needs one of url", id="two addresses"),
         pytest.param("{name: a/b, type: rq, url: 'redis://h'}", "sources[0].name: not a name", id="a name"),
+        pytest.param("{name: actions, type: rq, url: 'redis://h'}", "[0].name: 'actions' is the", id="a page's name"),
+        pytest.param("{name: Audit, type: rq, url: 'redis://h'}", "[0].name: 'Audit' is the", id="another page's name"),
         pytest.param("{name: a, type: rq, url: 'postgresql://h/d'}", "[0].url: expected an address", id="no Redis"),
         pytest.param("{name: a, type: apalis, url: 'redis://h'}", "begins with postgresql://", id="no database"),
         pytest.param("{name: a, type: rq, url: 'redis://h:port'}", "sources[0].url: not an address", id="a port"),
@@ -135,6 +139,8 @@ def test_a_mistake_is_named_with_file_line_and_key(load, line, says):
         pytest.param("expect: [{queue: a, source: x}]", "no source is named 'x'; there are: none", id="a source"),
         pytest.param("budget_usd_per_day: 0", "greater than 0", id="no budget at all"),
         pytest.param("apalis_prefix: a-b", "beginning of a metric's name", id="a prefix"),
+        pytest.param("trace_url: 'https://tempo/x'", "trace_url: expected an address with {trace_id}", id="no place"),
+        pytest.param("trace_url: 'javascript:{trace_id}'", "trace_url: expected an address", id="no address"),
         pytest.param("surces: []", "did you mean 'sources'?", id="a key"),
     ],
 )
@@ -235,6 +241,35 @@ class TestAdvice:
         source = "{name: a, type: rq, url: 'redis://app:x@h', act_url: 'redis://app:x@h'}"
 
         assert [line.split(" ")[2] for line in self.lines(load, source)] == ["trackside", "trackside_acts"]
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            pytest.param("type: rq, prefix: app, url: 'redis://h'", rq_rights("app"), id="rq"),
+            pytest.param("type: arq, url: 'redis://h', queues: [mail]", arq_rights(["mail"]), id="arq"),
+            pytest.param("type: dramatiq, url: 'redis://h'", dramatiq_rights(), id="dramatiq"),
+            pytest.param("type: celery, url: 'redis://h/3'", "~* &/3.celery.pidbox", id="celery"),
+            pytest.param(
+                "type: table, schema: app, url: 'postgresql://h/d'",
+                'GRANT SELECT, UPDATE, DELETE ON "app"."jobs" TO "trackside_acts";',
+                id="a table",
+            ),
+            pytest.param(
+                "type: apalis, url: 'postgresql://h/d'", 'lock_by, last_result) ON "apalis"."jobs"', id="apalis"
+            ),
+            pytest.param(
+                "type: procrastinate, url: 'postgresql://h/d'", 'GRANT INSERT ON "public"."proc', id="procrastinate"
+            ),
+            pytest.param("type: table, url: 'sqlite:///a.db'", "who may write the file and its folder", id="sqlite"),
+            pytest.param("type: table, url: 'mysql://h/d'", "UPDATE, DELETE ON your_database.`jobs`", id="mysql"),
+            pytest.param("type: oban, url: 'postgresql://h/d'", "act_url is of no use", id="nothing can be done"),
+        ],
+    )
+    def test_a_user_who_may_act_needs(self, load, source, expected):
+        url = source.partition("url: ")[2].split(",")[0]
+
+        assert expected in "\n".join(self.lines(load, f"{{name: a, {source}, act_url: {url}}}"))
+        assert expected not in "\n".join(self.lines(load, f"{{name: a, {source}}}"))
 
     def test_indexes_are_suggested_for_a_known_table(self, load):
         source = "{name: a, type: table, url: 'postgresql://h/d', table: {table: w, state: st, finished: done}}"

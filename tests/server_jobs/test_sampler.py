@@ -90,7 +90,8 @@ def test_a_look_costs_at_most_one_per_cent_of_the_time(source, ports, clock):
     steps(sampler, clock, 10)
 
     assert sampler.seen.interval_s == pytest.approx(20.0)
-    assert sampler.seen.view.slowed == ("A look at rq takes 0.2 s, so it is looked at every 20 s instead of every 5 s.")
+    slowed = sampler.seen.view.slowed.replace("\u202f", " ")
+    assert slowed == "A look at rq takes 0.2 s, so it is looked at every 20 s instead of every 5 s."
     source.takes_s = 0.001
     steps(sampler, clock, 30)
     assert sampler.seen.interval_s == 5.0

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from trackside.exceptions import SourceError
-from trackside.jobs.verdicts.facts import ExpectedBeat
+from trackside.jobs.verdicts.facts import ExpectedBeat, Limits
 from trackside.model.jobs import JobReport, JobState, QueueNow, ScheduleNow, WorkerNow
 from trackside.server.db.database import Database
 from trackside.server.jobs.collector import job_families
@@ -51,7 +51,7 @@ def test_a_queue_without_a_worker_is_said_within_a_minute(watching, source, cloc
 
 def test_a_poller_that_was_never_started_is_said_though_there_is_no_source(ports, clock):
     watch = JobsWatch({}, ports(), Expectations(beats=(ExpectedBeat("session-poller", 1_000),)))
-    assert watch.verdicts()[0].kind.value == "calm"
+    assert watch.verdicts()[0].sentence == "Looking… Awaited: the first beat of session-poller."
     clock.tick(40)
     assert "session-poller was never seen" in watch.verdicts()[0].sentence
 
@@ -87,8 +87,8 @@ def test_kinds_that_fail_are_found_in_the_ledger(watching, source, clock, ended)
     run(watch, clock, 30)
 
     (verdict,) = watch.verdicts()
-    assert verdict.sentence.startswith("render is failing 60 %")
-    assert "6 of 10 jobs in the last 5 m. The cause: KeyError: '…'." in verdict.sentence
+    assert verdict.sentence.startswith("render is failing 60\u202f%")
+    assert "6 of 10 jobs in the last 5\u202fm. The cause: KeyError: '…'." in verdict.sentence
 
 
 def test_open_verdicts_survive_a_restart(watching, source, clock, path):
@@ -305,3 +305,27 @@ def test_nobody_who_looks_at_metrics_asks_the_back_end(watching, source, clock):
         job_families(watch)
         watch.verdicts()
     assert len(source.cursors) == 1
+
+
+def test_costs_of_the_day_are_judged_by_their_budget_and_their_kinds(ports, clock):
+    watch = JobsWatch({}, ports(), Expectations(limits=Limits(budget_usd=1.0)))
+    reports = [
+        JobReport("app", f"{kind}{n}", kind, finished_ms=clock.ms - n, cost_usd=usd)
+        for kind, usd in (("mail", 0.05), ("render", 0.3))
+        for n in range(5)
+    ]
+    watch.ledger.take(reports, clock.ms)
+    clock.tick(60)
+
+    (verdict,) = watch.verdicts()
+    assert verdict.kind.value == "budget_exceeded"
+    assert verdict.sentence.replace("\u202f", " ").startswith(
+        "Jobs have cost $1.75 today, $0.75 more than the budget of $1.00: render $1.50 (86 %) and mail $0.25 (14 %)"
+    )
+
+
+def test_a_trace_has_an_address_where_somebody_said_so(ports):
+    watch = JobsWatch({}, ports(), elsewhere=Elsewhere(trace_url="https://tempo.example/t/{trace_id}?o=1"))
+
+    assert watch.trace_link("4bf9/..") == "https://tempo.example/t/4bf9%2F..?o=1"
+    assert JobsWatch({}, ports()).trace_link("4bf9") == ""

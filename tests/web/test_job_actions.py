@@ -276,7 +276,7 @@ class TestForms:
         assert begun.status_code == 303
         over(jobs)
         outcome = site.get(begun.headers["location"], key=None, headers=headers)
-        assert "Retry rq: done, 2 of 3 done" in unescape(outcome.text)
+        assert "Only 2 of 3 jobs of rq were retried." in unescape(outcome.text)
         assert 'href="/jobs?queue=high"' in outcome.text
         assert jobs.acts == [("retry", ("a", "<i>c"))]
 

@@ -24,6 +24,16 @@ class Severity(IntEnum):
     PROBLEM = 2
 
 
+# Work that waits is no reason to fail; work that stands still, is lost or fails is one.
+_OF_VERDICTS = {
+    "down": Severity.PROBLEM,
+    "high": Severity.PROBLEM,
+    "medium": Severity.WARNING,
+    "low": Severity.WARNING,
+    "calm": Severity.FINE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     severity: Severity
@@ -194,6 +204,20 @@ def _advice(sentence: str) -> str:
     if "has stopped" in sentence:
         return "Look in the log for what it said last"
     return ""
+
+
+def of_jobs(health: Page) -> Iterator[Finding]:
+    """Of a Trackside server: its answer to `/admin/health`, which has the verdicts on jobs, worst first."""
+    if health.status in (401, 403):
+        yield Finding(Severity.WARNING, "what is known of jobs is told to keys only", "Give --key, or TRACKSIDE_KEY")
+        return
+    body = health.json if isinstance(health.json, Mapping) else {}
+    verdicts = body.get("verdicts")
+    for verdict in verdicts if isinstance(verdicts, list) else ():
+        sentence = verdict.get("sentence") if isinstance(verdict, Mapping) else None
+        if isinstance(sentence, str) and sentence:
+            severity = _OF_VERDICTS.get(str(verdict.get("severity")), Severity.WARNING)
+            yield Finding(severity, sentence, str(verdict.get("next_step") or ""))
 
 
 def of_server(rules: Mapping[str, Any], targets: Any) -> Iterator[Finding]:

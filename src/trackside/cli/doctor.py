@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 import httpx
 
-from trackside.cli.diagnosis import Finding, Page, Severity, of_health, of_metrics, of_server
+from trackside.cli.diagnosis import Finding, Page, Severity, of_health, of_jobs, of_metrics, of_server
 from trackside.exceptions import ParseError, TracksideError
 from trackside.wire import exposition, openmetrics
 
@@ -30,6 +30,8 @@ _MARKS = {Severity.FINE: ("✓", "green"), Severity.WARNING: ("!", "yellow"), Se
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for machines.")
 def doctor(url: str, key: str, metrics_path: str, health_path: str, timeout_s: float, as_json: bool) -> None:
     """Look at a running application, or at a Trackside server, and say what is wrong with it.
+
+    Of a server also what is wrong with the jobs it watches, its targets and its rules, and which alerts fire.
 
     Exits with 0 when all is well or there are only warnings, 1 when there is a problem, 2 when nobody answers.
 
@@ -93,6 +95,8 @@ def _examined(asked: _Asked, metrics_path: str, health_path: str) -> Iterator[Fi
     yield from _of_metrics(page, body, metrics_path)
     rules, _ = asked.get("/api/v1/rules")
     if rules.status == 200 and isinstance(rules.json, dict):
+        jobs, _ = asked.get("/admin/health")
+        yield from of_jobs(jobs)
         targets, _ = asked.get("/api/v1/targets?state=active")
         yield from of_server(rules.json, targets.json)
 

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trackside.jobs.acting.redis_writer import ACTING_RULES
+from trackside.jobs.acting.rights import arq_rights, celery_rights, dramatiq_rights, rq_rights
+from trackside.jobs.acting.sql.rights import apalis_grants, procrastinate_grants, table_grants
 from trackside.jobs.celery.source import EVENTS_RULES
 from trackside.jobs.redis_store import READ_ONLY_RULES
 from trackside.jobs.sql.advice import grants, suggested_indexes
 from trackside.jobs.sql.catalog import Column
-from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE
+from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE, Dialect
 from trackside.jobs.sql.table_map import TableMap
 from trackside.server.jobs.config import REDIS_TYPES, JobsConfig, JobSourceConfig
-from trackside.server.jobs.opening import acting_url_of, table_of, url_of
+from trackside.server.jobs.opening import acting_url_of, celery_settings, table_of, url_of
 
 ROLE = "trackside"
 ACTING_ROLE = "trackside_acts"
@@ -40,7 +41,7 @@ def _redis(source: JobSourceConfig, folder: Path) -> Iterator[str]:
     # Users of their own, whatever the addresses say now: that may be the application's, which has to do more.
     yield f"ACL SETUSER {ROLE} on >... {rules[0]}{more} ~{rules[1]}"
     if acting_url_of(source, folder):
-        yield f"ACL SETUSER {ACTING_ROLE} on >... {ACTING_RULES}"
+        yield f"ACL SETUSER {ACTING_ROLE} on >... {_acting_rights(source, folder)}"
 
 
 def _sql(source: JobSourceConfig, folder: Path) -> Iterator[str]:
@@ -53,3 +54,28 @@ def _sql(source: JobSourceConfig, folder: Path) -> Iterator[str]:
     if indexes:
         yield "-- with many jobs, these make each look cheap:"
         yield from indexes
+    if acting_url_of(source, folder):
+        yield from _acting_grants(source, table, dialect).splitlines()
+
+
+def _acting_rights(source: JobSourceConfig, folder: Path) -> str:
+    match source.type:
+        case "rq":
+            return rq_rights(source.prefix or "rq")
+        case "arq":
+            return arq_rights(source.queues)
+        case "celery":
+            return celery_rights(celery_settings(source, url_of(source, folder)))
+    return dramatiq_rights(source.prefix or "dramatiq")
+
+
+def _acting_grants(source: JobSourceConfig, table: TableMap, dialect: Dialect) -> str:
+    match source.type:
+        case "procrastinate":
+            return procrastinate_grants(source.schema_, ACTING_ROLE)
+        case "apalis":
+            # Of 0.7 a column has another name.
+            return apalis_grants(source.schema_, ACTING_ROLE) + " -- before apalis 1.0: last_error, not last_result"
+        case "table":
+            return table_grants(table.table, dialect, ACTING_ROLE)
+    return f"-- nothing can be done to jobs of {source.type} here: act_url is of no use"

@@ -12,6 +12,9 @@ from trackside.server.schema import DurationMs, Section
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LEAST_INTERVAL_MS = 1_000
+RESERVED = frozenset(("actions", "audit"))
+"""Pages of their own, where those of a source's jobs would be: /jobs/NAME/ID."""
+_TRACE_ID = "{trace_id}"
 
 SourceType = Literal[
     "rq",
@@ -70,6 +73,8 @@ class JobSourceConfig(Section):
     def _is_name(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError(f"not a name: {name!r}; expected letters, digits, _, - and ., at most 64 of them")
+        if name.lower() in RESERVED:
+            raise ValueError(f"{name!r} is the address of another page: /jobs/{name}; give the source another name")
         return name
 
     @field_validator("interval")
@@ -124,6 +129,8 @@ class JobsConfig(Section):
     """Of the metrics under which dashboards for apalis ask; "" for none of them."""
     alerts: bool = True
     """Whether the rules that come with this server are in force."""
+    trace_url: str = ""
+    """Where traces are shown, with {trace_id} in its place: the page of a job links there."""
 
     @field_validator("apalis_prefix")
     @classmethod
@@ -132,8 +139,16 @@ class JobsConfig(Section):
             raise ValueError(f"not the beginning of a metric's name: {prefix!r}")
         return prefix
 
+    @field_validator("trace_url")
+    @classmethod
+    def _is_for_traces(cls, url: str) -> str:
+        # Nothing else may become a link on a page.
+        if url and (not re.match(r"https?://[^\s/{}]+/", url) or _TRACE_ID not in url):
+            raise ValueError(f"expected an address with {_TRACE_ID} in it, such as https://tempo.example/{_TRACE_ID}")
+        return url
+
     def limits(self) -> Limits:
-        return Limits(oldest_ms=self.oldest)
+        return Limits(oldest_ms=self.oldest, budget_usd=self.budget_usd_per_day)
 
     def expected_workers(self) -> tuple[ExpectedWorkers, ...]:
         return tuple(ExpectedWorkers(one.queue, one.workers, one.source) for one in self.expect if one.queue)

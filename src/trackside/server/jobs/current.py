@@ -112,7 +112,7 @@ class CurrentJobs:
             sources,
             self._ports,
             Expectations(config.expected_workers(), config.expected_beats(), config.limits()),
-            Elsewhere(lambda: signals.beats, lambda: signals.deploys, lambda: signals.expected),
+            Elsewhere(lambda: signals.beats, lambda: signals.deploys, lambda: signals.expected, config.trace_url),
         )
 
     def _collected(self, now_ms: int) -> list[MetricFamily]:

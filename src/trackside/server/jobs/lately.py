@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from trackside.jobs.ledger.figures import FailureGroup, KindStats
 from trackside.jobs.ledger.runs import Outcome
-from trackside.jobs.verdicts.facts import KindNow
+from trackside.jobs.verdicts.facts import KindCost, KindNow, Spending
 from trackside.server.jobs.ledger import JobsLedger, Range
 
 WINDOW_MS = 300_000
@@ -21,7 +21,7 @@ def kinds_now(ledger: JobsLedger, now_ms: int) -> tuple[KindNow, ...]:
     """In the last five minutes; in the last hour for those of which that is too little to say anything."""
     found: dict[tuple[str, str], KindNow] = {}
     for window_ms in (HOUR_MS, WINDOW_MS):
-        range = Range(now_ms - window_ms, now_ms + 1)
+        range = _until(now_ms, window_ms)
         groups = ledger.failures(range)
         for kind in ledger.kinds(range, now_ms):
             now = _kind_now(kind, window_ms, groups)
@@ -35,9 +35,26 @@ def usual_run_s(ledger: JobsLedger, now_ms: int) -> dict[tuple[str, str], float]
     """What 99 of 100 runs of the last day do not exceed."""
     return {
         (kind.source, kind.kind): kind.stats.run_s[0.99]
-        for kind in ledger.kinds(Range(now_ms - DAY_MS, now_ms + 1), now_ms)
+        for kind in ledger.kinds(_until(now_ms, DAY_MS), now_ms)
         if 0.99 in kind.stats.run_s and sum(kind.stats.counts.values()) >= _LEAST_RUNS
     }
+
+
+def spending(ledger: JobsLedger, now_ms: int) -> Spending:
+    """Of the day so far, UTC, and how much of it lately."""
+    day_ms = now_ms - now_ms % DAY_MS
+    of_hour = {(one.source, one.kind): one.stats.cost_usd for one in ledger.kinds(_until(now_ms, HOUR_MS), now_ms)}
+    kinds = [
+        KindCost(one.source, one.kind, one.stats.cost_usd, of_hour.get((one.source, one.kind), 0.0))
+        for one in ledger.kinds(Range(day_ms, now_ms + 1), now_ms)
+        if one.stats.cost_usd
+    ]
+    kinds.sort(key=lambda one: (-one.today_usd, one.source, one.kind))
+    return Spending(day_ms, HOUR_MS, tuple(kinds))
+
+
+def _until(now_ms: int, long_ms: int) -> Range:
+    return Range(now_ms - long_ms, now_ms + 1)
 
 
 def _kind_now(kind: KindStats, window_ms: int, groups: Sequence[FailureGroup]) -> KindNow:

@@ -28,7 +28,7 @@ from trackside.server.db.database import Database
 from trackside.server.jobs import store
 from trackside.server.jobs.cells import store as cells
 from trackside.server.jobs.runs import store as runs
-from trackside.server.jobs.runs.store import Bounds, RunFilter
+from trackside.server.jobs.runs.store import Bounds, Failed, RunFilter
 from trackside.server.jobs.store import Position
 
 MAX_FAILURE_GROUPS = 100
@@ -59,6 +59,7 @@ class JobsLedger:
         self._db = db
         self._kept = kept or Kept()
         db.create(store.SCHEMA, cells.SCHEMA, runs.SCHEMA)
+        db.write(runs.upgrade).result()
 
     def position(self, source: str) -> Position:
         """Where the next sample of `source` begins: to be handed back with it."""
@@ -93,15 +94,45 @@ class JobsLedger:
     def kinds(self, range: Range, now_ms: int, of: JobFilter = ANY) -> tuple[KindStats, ...]:
         return kinds_of(self._cells(range, now_ms, of), range.start_ms, range.end_ms)
 
+    def fared(self, range: Range, now_ms: int, of: JobFilter = ANY) -> tuple[JobStats, tuple[KindStats, ...]]:
+        """All together, and by kind, from one look."""
+        found = self._cells(range, now_ms, of)
+        return stats_of(found, range.start_ms, range.end_ms), kinds_of(found, range.start_ms, range.end_ms)
+
+    def cost_usd(self, range: Range, now_ms: int, of: JobFilter = ANY) -> float:
+        wanted = stretches(range.start_ms, range.end_ms, now_ms, self._kept.tiers)
+        return self._db.read(lambda connection: cells.cost_usd(connection, of, wanted))
+
+    def began_ms(self) -> int | None:
+        """The day since which anything is counted."""
+        return self._db.read(partial(cells.began_ms, step_ms=max(tier.step_ms for tier in self._kept.tiers)))
+
     def series(
         self, metric: ChartMetric, by: ChartBy, range: Range, step_ms: int, of: JobFilter = ANY, *, now_ms: int
     ) -> list[ChartSeries]:
         """Buckets of `step_ms`, or of the finest step that is still kept for that range, if that is longer."""
+        return self.several([metric], by, range, step_ms, of, now_ms=now_ms)[0]
+
+    def several(
+        self,
+        metrics: Sequence[ChartMetric],
+        by: ChartBy,
+        range: Range,
+        step_ms: int,
+        of: JobFilter = ANY,
+        *,
+        now_ms: int,
+    ) -> list[list[ChartSeries]]:
+        """As `series`, for metrics that are made from the same sketch, by one look."""
         tier = tier_for(range.start_ms, step_ms, now_ms, self._kept.tiers)
         step_ms = max(step_ms - step_ms % tier.step_ms, tier.step_ms)
         stretch = Stretch(tier.step_ms, range.start_ms - range.start_ms % step_ms, range.end_ms)
-        found = self._db.read(lambda connection: list(cells.in_stretches(connection, of, [stretch], sketch_of(metric))))
-        return chart(found, metric, by, step_ms)
+        (sketches,) = {sketch_of(metric) for metric in metrics}
+        if sketches:
+            found = self._db.read(lambda connection: list(cells.in_stretches(connection, of, [stretch], sketches)))
+        else:
+            found = self._db.read(lambda connection: list(cells.summed(connection, of, stretch, step_ms)))
+        return [chart(found, metric, by, step_ms) for metric in metrics]
 
     def failures(self, range: Range, of: JobFilter = ANY, limit: int = MAX_FAILURE_GROUPS) -> tuple[FailureGroup, ...]:
         """Grouped by cause, most frequent first."""
@@ -112,6 +143,10 @@ class JobsLedger:
     def recent(self, wanted: RunFilter | None = None, limit: int = 20, after: str = "") -> Recent:
         """Runs that ended, newest first."""
         return self._db.read(lambda connection: runs.recent(connection, wanted or RunFilter(), limit, after))
+
+    def failed(self, source: str, kinds: Iterable[str], since_ms: int, limit: int = 1_000) -> list[Failed]:
+        """Jobs of these kinds that failed for good, newest first."""
+        return self._db.read(lambda connection: runs.failed(connection, source, kinds, since_ms, limit))
 
     def totals(self) -> list[tuple[SeriesKey, Cell]]:
         """Since ever, for counters."""

@@ -203,12 +203,15 @@ def _in_redis(config: JobSourceConfig, url: str, folder: Path) -> JobSource:
 
 
 def _celery(config: JobSourceConfig, url: str, store: RedisStore, acting_url: str) -> CelerySource:
+    asks_by = connected(acting_url) if acting_url else None
+    return CelerySource(store, is_secret=_is_secret(), settings=celery_settings(config, url), asks_by=asks_by)
+
+
+def celery_settings(config: JobSourceConfig, url: str) -> CelerySettings:
     number = urlsplit(url).path.strip("/")
-    settings = CelerySettings(
+    return CelerySettings(
         db=int(number) if number.isdigit() else 0, queues=config.queues or ("celery",), prefix=config.prefix
     )
-    asks_by = connected(acting_url) if acting_url else None
-    return CelerySource(store, is_secret=_is_secret(), settings=settings, asks_by=asks_by)
 
 
 def _is_secret() -> Callable[[str], bool]:

@@ -10,6 +10,7 @@ from functools import partial
 from threading import Lock
 
 from trackside.exceptions import SourceError
+from trackside.jobs.failures import shown_traceback
 from trackside.jobs.packing import packed, unpacked
 from trackside.jobs.source import JobSource, Measure
 from trackside.jobs.verdicts.facts import SourceView
@@ -137,9 +138,9 @@ class Sampler:
         return Seen(view, True, took_s, interval_s)
 
     def _failed(self, view: SourceView, error: str) -> Seen:
-        failed = SourceView(
-            self.name, view.backend, view.sample, view.knows_workers, error or "no reason given", view.looked_ms
-        )
+        # It is shown and kept; a client's message may hold whatever it stumbled over.
+        said = shown_traceback(error) or "no reason given"
+        failed = SourceView(self.name, view.backend, view.sample, view.knows_workers, said, view.looked_ms)
         self._publish(failed, self._ports.clock.now_ms())
         return Seen(failed, True, None, self.seen.interval_s)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event, RLock, Thread
+from urllib.parse import quote
 
 from trackside.jobs.packing import packed, unpacked
 from trackside.jobs.source import JobSource
@@ -18,13 +19,15 @@ from trackside.jobs.verdicts.facts import (
     Facts,
     KindNow,
     Limits,
+    Spending,
 )
 from trackside.jobs.verdicts.judging import judge
 from trackside.jobs.verdicts.memory import Memory
 from trackside.jobs.verdicts.verdict import Verdict
 from trackside.server.jobs import store
-from trackside.server.jobs.lately import kinds_now, usual_run_s
+from trackside.server.jobs.lately import kinds_now, spending, usual_run_s
 from trackside.server.jobs.sampler import Pace, Ports, Sampler, Seen
+from trackside.server.jobs.spans import Spans
 
 _log = logging.getLogger("trackside.server.jobs")
 _MEMORY = "verdicts"
@@ -55,6 +58,8 @@ class Elsewhere:
     """Latest first."""
     expected_beats: Callable[[], Sequence[ExpectedBeat]] = tuple
     """What applications say of their own pollers."""
+    trace_url: str = ""
+    """Where a trace is shown, with `{trace_id}` in its place; "": nowhere that we know of."""
 
 
 class JobsWatch:
@@ -70,6 +75,7 @@ class JobsWatch:
     ) -> None:
         self._ports = ports
         self.ledger = ports.ledger
+        self.spans = Spans(ports.ledger)
         self.expectations = expectations or Expectations()
         self._elsewhere = elsewhere or Elsewhere()
         self.samplers = {name: Sampler(name, source, ports, pace) for name, (source, pace) in sources.items()}
@@ -77,14 +83,16 @@ class JobsWatch:
         self._stopping = Event()
         # Guards the verdicts and what they are made of; the ledger is asked under it, back-ends never are.
         self._lock = RLock()
-        self._since_ms = ports.clock.now_ms()
+        self.since_ms = ports.clock.now_ms()
+        """Since when we watch, by our clock."""
         self._memory = self._remembered()
         self._verdicts: tuple[Verdict, ...] = ()
         self._judged_ms: int | None = None
         self._saved_ms = 0
-        self._compacted_ms = self._since_ms
+        self._compacted_ms = self.since_ms
         self._kinds: tuple[int, tuple[KindNow, ...]] | None = None
         self._usual: tuple[int, dict[tuple[str, str], float]] | None = None
+        self._spending: tuple[int, Spending] | None = None
 
     def start(self) -> None:
         for sampler in self.samplers.values():
@@ -138,6 +146,10 @@ class JobsWatch:
         """When each poller was heard last, by our clock."""
         return self._elsewhere.beats()
 
+    def trace_link(self, trace_id: str) -> str:
+        """Where that trace is shown; "": nobody has said."""
+        return self._elsewhere.trace_url.replace("{trace_id}", quote(trace_id, safe=""))
+
     def deploys(self) -> Sequence[Deploy]:
         """Latest first."""
         return self._elsewhere.deploys()
@@ -176,7 +188,7 @@ class JobsWatch:
         if self._usual is None or not 0 <= now_ms - self._usual[0] < _USUAL_MS:
             self._usual = (now_ms, usual_run_s(self.ledger, now_ms))
         return Facts(
-            self._since_ms,
+            self.since_ms,
             tuple(seen.view for seen in self.seen()),
             self.expectations.workers,
             self.expected_beats(),
@@ -184,7 +196,15 @@ class JobsWatch:
             self._kinds[1],
             self._usual[1],
             self._elsewhere.deploys(),
+            self._spent(now_ms),
         )
+
+    def _spent(self, now_ms: int) -> Spending | None:
+        if self.expectations.limits.budget_usd is None:
+            return None
+        if self._spending is None or not 0 <= now_ms - self._spending[0] < _KINDS_MS:
+            self._spending = (now_ms, spending(self.ledger, now_ms))
+        return self._spending[1]
 
     def _save(self, now_ms: int) -> None:
         if not any(seen.is_leader for seen in self.seen()):

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from trackside.model.durations import format_duration, parse_duration
 
-RANGES = ("5m", "15m", "1h", "6h", "24h", "7d")
+RANGES = ("5m", "15m", "1h", "6h", "24h", "7d", "30d")
 REFRESHES_S = (5, 10, 30, 60, 0)
 DEFAULT_REFRESH_S = 10
 

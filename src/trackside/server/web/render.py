@@ -50,6 +50,8 @@ class Page:
     facts: Mapping[str, object]
     params: Mapping[str, str]
     """What the URL needs beside the period to show the same again."""
+    has_range: bool = True
+    """Whether the time range says anything about what is shown."""
 
 
 def respond(request: Request, console: Console, period: Period, page: Page) -> HTMLResponse:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 from trackside.exceptions import SourceError
 from trackside.jobs.actor import Ability, Verb
 from trackside.jobs.source import Measure
-from trackside.jobs.verdicts.facts import Deploy, ExpectedBeat, ExpectedWorkers
+from trackside.jobs.verdicts.facts import Deploy, ExpectedBeat, ExpectedWorkers, Limits
 from trackside.model.jobs import (
     Attempt,
     Fidelity,
@@ -34,9 +35,12 @@ from trackside.model.jobs import (
 from trackside.model.labels import Labels
 from trackside.server.access.roles import Identity, Role
 from trackside.server.db.database import Database
+from trackside.server.jobs.actions.actions import JobActions, Place, Throttle
+from trackside.server.jobs.actions.plan import Asked, Person
 from trackside.server.jobs.ledger import JobsLedger
 from trackside.server.jobs.sampler import Pace, Ports
 from trackside.server.jobs.watch import Elsewhere, Expectations, JobsWatch
+from trackside.server.web.api.job_actions import JobActionsApi
 
 NOW_MS = 1_764_079_335_000
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -138,6 +142,7 @@ class World:
         expectations = Expectations(
             (ExpectedWorkers("high", 2, "rq"), ExpectedWorkers("mail", 1, "mail")),
             (ExpectedBeat("session-poller", 1_000), ExpectedBeat("outbox-publisher", 1_000)),
+            Limits(budget_usd=40.0),
         )
         self.watch = JobsWatch(
             {"rq": (self.rq, Pace()), "mail": (self.mail, Pace()), "old": (self.away, Pace())},
@@ -316,7 +321,6 @@ def jobs_backend(plain: type, now_ms: Callable[[], int]) -> object:
         "outbox_oldest_seconds": ({"queue": "outbox"}, 1.2),
         "outbox_attempts_max": ({"queue": "outbox"}, 6.0),
         "outbox_blocked_by_xmin_seconds": ({"queue": "outbox"}, 0.4),
-        "trackside_job_budget_usd": ({}, 40.0),
     }
     rates = {
         "poller_polls_total": [{"poller": "session-poller", "result": "empty"}, 0.0],
@@ -380,6 +384,67 @@ class Acting:
             await app(scope, receive, send)
 
         return door
+
+
+class DoesAll:
+    """An actor: what is sound in RQ, always done, but for what is gone."""
+
+    abilities = {
+        Verb.RETRY: Ability(frozenset({JobState.FAILED}), "Each is put at the end of its queue."),
+        Verb.CANCEL: Ability(frozenset({JobState.QUEUED, JobState.RUNNING})),
+        Verb.PAUSE: Ability(frozenset()),
+    }
+    verbs = frozenset(abilities)
+
+    def act(self, verb: Verb, ids: Sequence[str]) -> dict[str, str]:
+        return {id: "there is no such job (any more)" if id == "q003" else "" for id in ids}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def real_actions(world: World) -> Iterator[JobActions]:
+    """Over the world of the test's own, with its jobs."""
+    world.rq.jobs = _details()
+    world.tick(5)
+    places = {name: Place(one, DoesAll() if name == "rq" else None) for name, one in world.watch.samplers.items()}
+    made = JobActions(places, world.db, world.clock, Throttle(pause_s=0.0))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def act(real_actions: JobActions) -> Callable[..., int]:
+    """Does it, and waits until it is done."""
+
+    def acted(verb: Verb, *ids: str, query: JobQuery | None = None, who: str = "Kim") -> int:
+        person = Person(who, who)
+        plan = real_actions.plan(person, Asked(verb, "rq", ids, query))
+        number = real_actions.confirm(person, plan.token)
+        while (told := real_actions.action(number)) is None or told.state in ("waiting", "running"):
+            time.sleep(0.01)
+        return number
+
+    return acted
+
+
+@pytest.fixture
+def acting_app(
+    world: World, real_actions: JobActions, fakes: SimpleNamespace, make_console: Callable, make_app: Callable
+) -> Callable[..., Callable]:
+    """The pages over the world of the test's own, and the actions behind their buttons, as somebody of a role."""
+
+    def app(role: Role = Role.OPERATOR) -> Callable:
+        backend = jobs_backend(fakes.Backend, world.clock.now_ms)
+        console = make_console(
+            jobs=lambda: world.watch, clock=world.clock, backend=backend, job_actions=lambda: real_actions
+        )
+        whole = make_app(console)
+        whole.router.routes[:0] = JobActionsApi(console).routes()
+        return Acting()(whole, role)
+
+    return app
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from trackside.jobs.ledger.runs import Outcome, Run
 from trackside.model.jobs import Attempt, Job, JobReport, JobState
+from trackside.server.jobs.watch import Elsewhere
 from trackside.server.web.pages.jobs.choice import job_path
 from trackside.server.web.pages.jobs.life import attempts_of, bars, moments
 from trackside.server.web.verdict import Level
@@ -145,3 +146,25 @@ def test_a_long_argument_is_cut(visit: Visit, world: SimpleNamespace, made: Simp
 
     assert len(page) < 120_000
     assert "more characters" in page
+
+
+@pytest.mark.parametrize(
+    ("told", "address", "says"),
+    [
+        pytest.param({}, "", "Not known: the worker has not told.", id="nothing"),
+        pytest.param(
+            {"trace_id": "4bf92f"}, "", "With jobs.trace_url in trackside.yml traces are links", id="no address"
+        ),
+        pytest.param({"trace_id": "4bf92f"}, "https://tempo.example/{trace_id}", "trace 4bf92f", id="a link"),
+        pytest.param({"request_id": "8d2f"}, "", "enqueued by the request 8d2f", id="a request"),
+    ],
+)
+def test_a_run_leads_to_its_spans_when_they_are_known(
+    visit: Visit, world: SimpleNamespace, told: dict[str, str], address: str, says: str
+) -> None:
+    world.watch._elsewhere = Elsewhere(trace_url=address)
+    world.ledger.take([JobReport("rq", "7", "render", finished_ms=world.clock.now_ms(), **told)], world.clock.now_ms())
+    page = visit("/jobs/rq/7", jobs=lambda: world.watch, clock=world.clock)
+
+    assert says in words(page)
+    assert ('<a href="https://tempo.example/4bf92f" rel="noreferrer">4bf92f</a>' in page) is bool(address)

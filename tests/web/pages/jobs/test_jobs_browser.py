@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Page
 
+from trackside.jobs.actor import Verb
+
 PAGES = {
     "jobs": "/jobs",
     "waits": "/jobs?tab=wait",
+    "costs": "/jobs?tab=cost&range=30d",
     "one queue": "/jobs?source=rq&queue=high&tab=run",
     "search": "/jobs?q=state:queued",
     "mistake": "/jobs?q=state:filed",
@@ -137,3 +140,94 @@ def test_a_first_visit_weighs_less_than_its_budget(open_page: Callable[..., Page
     )
 
     assert 20_000 < weight < BUDGET_BYTES
+
+
+@pytest.fixture
+def acted(serve: Callable, acting_app: Callable, act: Callable) -> SimpleNamespace:
+    """A server where something was done already."""
+    act(Verb.CANCEL, "q001", "q003", "nobody")
+    act(Verb.PAUSE, "low")
+    return serve(acting_app())
+
+
+@pytest.mark.parametrize("width", [360, 1300])
+def test_actions_are_accessible_and_fit_from_the_button_to_the_audit(
+    acted: SimpleNamespace, open_page: Callable[..., Page], complaints_of: Callable, width: int
+) -> None:
+    page = open_page("/jobs", bypass_csp=True, viewport={"width": width, "height": 900})
+    found = []
+
+    def look(name: str) -> None:
+        by = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        found.extend([f"{name} is too wide by {by}"] if by > 0 else [])
+        found.extend(f"{name}, {complaint}" for complaint in complaints_of(page))
+
+    page.goto(f"{acted.url}/jobs?q=source:rq+queue:low+state:queued&refresh=0")
+    page.click("button[value=cancel] >> text=all that match")
+    assert page.locator("h1").inner_text() == "120 jobs of rq will be cancelled."
+    look("plan")
+    page.click("button.primary")
+    page.wait_for_selector("h1 >> text=Only 119 of 120 jobs of rq were cancelled.")
+    look("outcome")
+    page.click("text=What people did to jobs")
+    assert page.locator(".audit tbody tr").count() == 3
+    look("audit")
+    page.goto(f"{acted.url}/jobs/actions/1")
+    look("an outcome with reasons")
+
+    assert found == [], "\n".join(found)
+
+
+def test_who_leaves_everything_as_it_is_changes_nothing(acted: SimpleNamespace, open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs", java_script_enabled=False)
+    page.goto(f"{acted.url}/jobs?refresh=0")
+    page.click(".lanes button[value=pause] >> nth=0")
+    assert "will be paused" in page.locator("h1").inner_text()
+    page.click("text=Leave everything as it is")
+    page.wait_for_url("**/jobs?*")
+    page.goto(f"{acted.url}/jobs/audit")
+
+    assert page.locator(".audit tbody tr").count() == 2
+
+
+def test_the_search_box_offers_conditions_and_their_values(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0")
+    box, options = page.locator("#q"), page.locator("#job-completions [role=option]")
+    box.press("ArrowDown")
+    assert options.first.inner_text() == "state:"
+    page.keyboard.type("st")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.type("q")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    assert box.input_value() == "state:queued "
+    page.keyboard.type("images.swe")
+    assert page.locator("#job-completions").is_hidden()
+    page.keyboard.press("Control+Backspace")
+    page.keyboard.type("kind:images.sw")
+    page.keyboard.press("Escape")
+    assert box.get_attribute("aria-expanded") == "false"
+    box.fill("state:queued kind:images.sweep queue:lo")
+    options.first.click()
+    box.press("Enter")
+    page.wait_for_url("**q=state*")
+
+    assert page.locator(".jobs tbody tr").count() == 50
+
+
+def test_text_is_searched_for_as_it_was_written(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0")
+    page.locator("#q").press_sequentially("luster")
+    assert page.locator("#job-completions [role=option]").first.inner_text() == "luster.ai.Timeout"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=luster&**")
+    assert page.locator("h3 >> text=Found").is_visible()
+
+
+def test_marks_of_schedules_are_heard_as_words(open_page: Callable[..., Page]) -> None:
+    page = open_page("/jobs?refresh=0", java_script_enabled=False)
+    past = page.get_by_role("list", name="Past times of sweep")
+
+    assert past.get_by_role("listitem").count() >= 1
+    assert "missed" in past.get_by_role("listitem").last.inner_text()

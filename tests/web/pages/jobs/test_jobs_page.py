@@ -75,6 +75,8 @@ def test_the_old_dashboard_for_rq_shows_rq_and_stays_at_its_address(jobs_visit: 
     assert "mail" not in words(section(page, "queues"))
     assert "/admin/rq?source=rq" in page
     assert "sources of rq" in words(page)
+    assert "2 workers of the queue high" in words(page)
+    assert "worker of the queue mail" not in words(page)
     assert words(section(jobs_visit("/admin/dashboard"), "queues")) == words(section(jobs_visit("/jobs"), "queues"))
 
 
@@ -93,7 +95,23 @@ def test_costs_stand_beside_their_budget(jobs_visit: Visit, filled: SimpleNamesp
     spent = ledger.stats(now_ms % day_ms / 3_600_000, now_ms).cost_usd
 
     assert f"${spent:.2f} today (UTC) of $40.00" in page
-    assert "over the budget of $40.00 a day" in page
+    assert "over the budget of $40.00 a day ; at the rate of the last hour $" in page
+
+
+def test_a_day_that_costs_too_much_is_a_verdict_by_kind(jobs_visit: Visit) -> None:
+    page = words(jobs_visit("/jobs"))
+
+    assert "more than the budget of $40.00: images.enhance $" in page
+    assert "at midnight UTC" in page
+    assert "Look what images.enhance did today" in page
+
+
+def test_no_duration_in_a_verdict_breaks_at_its_spaces(jobs_visit: Visit) -> None:
+    page = re.search(r'<section class="verdict.*?</section>', jobs_visit("/jobs"), re.S)
+    assert page is not None
+
+    assert re.findall(r"\d+ (?:s|m|h|d|%|ms|min)\b", page[0]) == []
+    assert "6\u202fm\u202f12\u202fs" in page[0]
 
 
 def test_failures_are_grouped_and_the_newest_is_open(jobs_visit: Visit) -> None:
@@ -188,7 +206,9 @@ def test_workers_say_when_they_are_next_heard(jobs_visit: Visit) -> None:
 def test_a_schedule_that_missed_its_time_comes_first(jobs_visit: Visit) -> None:
     page = section(jobs_visit("/jobs"), "schedules")
 
-    assert words(page).index("sweep rq missed every 60 s") < words(page).index("nightly rq on time 0 3 * * *")
+    assert words(page).index("sweep makes images.sweep in low of rq missed every 60 s") < words(page).index(
+        "nightly makes reports.nightly in low of rq on time 0 3 * * *"
+    )
     assert "1 time missed so far" in words(page)
 
 
@@ -216,7 +236,11 @@ def test_without_job_sources_there_are_the_lines_to_copy(visit: Visit) -> None:
 def test_declared_sources_that_were_not_looked_at_yet_are_no_trouble(visit: Visit, world: SimpleNamespace) -> None:
     page = words(visit("/jobs", jobs=lambda: world.watch, clock=world.clock))
 
-    assert "No job source has been read yet." in page
+    assert "Looking… Awaited: the first look at rq, mail and old; the first beat of session-poller." in page
+    assert "session-poller beats every 1 s: awaited" in page
+    assert "2 workers of the queue high: awaited, none there" in page
+    assert "never seen" not in page
+    assert "All is well" not in page
     assert "No queue was seen yet" in page
     assert "rq rq, not looked at yet" in page
 

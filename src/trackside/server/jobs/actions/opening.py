@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from trackside.exceptions import ConfigError, SourceError
 from trackside.jobs.acting.arq import ArqActor
@@ -17,10 +16,9 @@ from trackside.jobs.acting.sql.table import table
 from trackside.jobs.acting.sql.writing import Database
 from trackside.jobs.actor import JobActor
 from trackside.jobs.arq.wire import QUEUE as ARQ_QUEUE
-from trackside.jobs.celery.broker import Settings
 from trackside.jobs.redis_store import connected
 from trackside.server.jobs.config import REDIS_TYPES, JobSourceConfig
-from trackside.server.jobs.opening import acting_url_of, table_of
+from trackside.server.jobs.opening import acting_url_of, celery_settings, table_of
 
 
 def open_actor(config: JobSourceConfig, folder: Path) -> JobActor | None:
@@ -47,9 +45,7 @@ def _in_redis(config: JobSourceConfig, url: str) -> JobActor:
         case "rq":
             return RqActor(store, config.prefix or "rq")
         case "celery":
-            number = urlsplit(url).path.strip("/")
-            queues = config.queues or ("celery",)
-            return CeleryActor(store, Settings(int(number) if number.isdigit() else 0, queues, prefix=config.prefix))
+            return CeleryActor(store, celery_settings(config, url))
         case "arq":
             return ArqActor(store, config.queues or (ARQ_QUEUE,))
     return DramatiqActor(store, config.prefix or "dramatiq", config.queues)

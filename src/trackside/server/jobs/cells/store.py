@@ -93,6 +93,42 @@ def in_stretches(
             yield row["start_ms"], _key(row), _cell(row)
 
 
+def summed(
+    connection: sqlite3.Connection, wanted: JobFilter, one: Stretch, step_ms: int
+) -> Iterator[tuple[int, SeriesKey, Cell]]:
+    """As `in_stretches`, in buckets of `step_ms`, and without sketches: added up where they are stored."""
+    where, values = _where(wanted)
+    rows = connection.execute(
+        f"""SELECT s.source, s.queue, s.kind, s.outcome, c.start_ms - c.start_ms % ? AS start_ms, sum(c.count) AS count,
+            x'' AS wait, x'' AS run, sum(c.cost_usd) AS cost_usd, sum(c.tokens) AS tokens, sum(c.cpu_s) AS cpu_s
+            FROM job_cell c JOIN job_series s USING (series_id)
+            WHERE c.step_ms = ? AND c.start_ms >= ? AND c.start_ms < ? AND {where}
+            GROUP BY c.start_ms - c.start_ms % ?, s.series_id""",
+        (step_ms, one.step_ms, one.start_ms, one.end_ms, *values, step_ms),
+    )
+    for row in rows:
+        yield row["start_ms"], _key(row), _cell(row)
+
+
+def cost_usd(connection: sqlite3.Connection, wanted: JobFilter, stretches: Iterable[Stretch]) -> float:
+    where, values = _where(wanted)
+    total = 0.0
+    for one in stretches:
+        (found,) = connection.execute(
+            f"""SELECT sum(c.cost_usd) FROM job_cell c JOIN job_series s USING (series_id)
+                WHERE c.step_ms = ? AND c.start_ms >= ? AND c.start_ms < ? AND {where}""",
+            (one.step_ms, one.start_ms, one.end_ms, *values),
+        ).fetchone()
+        total += found or 0.0
+    return total
+
+
+def began_ms(connection: sqlite3.Connection, step_ms: int) -> int | None:
+    """Beginning of the first bucket."""
+    (found,) = connection.execute("SELECT min(start_ms) FROM job_cell WHERE step_ms = ?", (step_ms,)).fetchone()
+    return None if found is None else int(found)
+
+
 def totals(connection: sqlite3.Connection) -> list[tuple[SeriesKey, Cell]]:
     """Since ever. A count never falls, though a run was counted elsewhere in the meantime: counters must not."""
     found = []

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS job_run (
     cpu_s REAL,
     peak_memory_bytes INTEGER,
     trace_id TEXT NOT NULL,
+    request_id TEXT NOT NULL DEFAULT '',
     origins INTEGER NOT NULL,
     counted_queue TEXT NOT NULL,
     counted_kind TEXT NOT NULL,
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS job_run (
 CREATE INDEX IF NOT EXISTS job_run_by_job ON job_run (source, job_id);
 CREATE INDEX IF NOT EXISTS job_run_by_time ON job_run (source, is_failure, ended_ms);
 CREATE INDEX IF NOT EXISTS job_run_by_end ON job_run (ended_ms, seq);
+CREATE INDEX IF NOT EXISTS job_run_by_source ON job_run (source, ended_ms, seq);
 CREATE TABLE IF NOT EXISTS job_cause (
     source TEXT NOT NULL,
     cause TEXT NOT NULL,
@@ -55,7 +57,7 @@ CREATE TABLE IF NOT EXISTS job_cause (
 """
 _COLUMNS = (
     "source, job_id, kind, queue, outcome, ended_ms, attempt, ready_ms, started_ms, wait_s, run_s, worker, error, "
-    "traceback, cost_usd, tokens, cpu_s, peak_memory_bytes, trace_id, origins, counted_queue, counted_kind"
+    "traceback, cost_usd, tokens, cpu_s, peak_memory_bytes, trace_id, request_id, origins, counted_queue, counted_kind"
 )
 _CHUNK = 500
 MAX_CAUSES = 1_000
@@ -84,6 +86,23 @@ class Bounds:
     after must be known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job that failed for good."""
+
+    id: str
+    kind: str
+    queue: str
+    at_ms: int
+    """When it could have been taken first; when it began, or ended, if that is not known."""
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Of a file that was made before there were ids of requests."""
+    if not any(row["name"] == "request_id" for row in connection.execute("PRAGMA table_info(job_run)")):
+        connection.execute("ALTER TABLE job_run ADD COLUMN request_id TEXT NOT NULL DEFAULT ''")
+
+
 def known(connection: sqlite3.Connection, source: str, ids: Iterable[str]) -> dict[str, list[Run]]:
     """What is stored of these jobs."""
     found: dict[str, list[Run]] = {}
@@ -99,7 +118,7 @@ def known(connection: sqlite3.Connection, source: str, ids: Iterable[str]) -> di
 
 def save(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
     new = [_row(change.after) for change in changes if change.before is None]
-    marks = ", ".join("?" * 24)
+    marks = ", ".join("?" * 25)
     connection.executemany(f"INSERT INTO job_run ({_COLUMNS}, is_failure, cause) VALUES ({marks})", new)
     better = [(*_row(change.after), change.after.seq) for change in changes if change.before is not None]
     connection.executemany(
@@ -136,6 +155,20 @@ def failures(
         (*values, start_ms, end_ms, limit),
     ).fetchall()
     return tuple(_group(connection, row) for row in rows)
+
+
+def failed(
+    connection: sqlite3.Connection, source: str, kinds: Iterable[str], since_ms: int, limit: int
+) -> list[Failed]:
+    """Of these kinds, newest first."""
+    wanted = list(kinds)[:_CHUNK]
+    rows = connection.execute(
+        f"""SELECT job_id, kind, queue, coalesce(ready_ms, started_ms, ended_ms) FROM job_run
+            WHERE source = ? AND is_failure = 1 AND ended_ms >= ? AND outcome <> 'retried'
+            AND kind IN ({", ".join("?" * len(wanted))}) ORDER BY ended_ms DESC LIMIT ?""",
+        (source, since_ms, *wanted, limit),
+    )
+    return [Failed(*row) for row in rows]
 
 
 def prune(connection: sqlite3.Connection, bounds: Bounds, now_ms: int) -> None:
@@ -248,6 +281,7 @@ def _row(run: Run) -> tuple[object, ...]:
         run.cpu_s,
         run.peak_memory_bytes,
         run.trace_id,
+        run.request_id,
         int(run.origins),
         run.counted_queue,
         run.counted_kind,
@@ -281,4 +315,5 @@ def _run(row: sqlite3.Row) -> Run:
         row["counted_queue"],
         row["counted_kind"],
         row["seq"],
+        row["request_id"],
     )

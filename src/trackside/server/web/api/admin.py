@@ -21,7 +21,7 @@ from trackside.jobs.ledger.figures import JobStats
 from trackside.jobs.ledger.runs import Outcome, Run
 from trackside.jobs.verdicts.facts import waiting
 from trackside.jobs.verdicts.judging import worst
-from trackside.jobs.verdicts.verdict import Severity
+from trackside.jobs.verdicts.verdict import Severity, Verdict, VerdictKind
 from trackside.model.jobs import Job, JobQuery, JobState
 from trackside.server.jobs.runs.store import RunFilter
 from trackside.server.jobs.watch import JobsWatch
@@ -84,7 +84,7 @@ class AdminApi:
         verdicts, sources, queues = watch.verdicts(), sources_json(watch), queues_json(watch)
         severity, workers = worst(verdicts), workers_json(watch)
         return {
-            "status": _status(severity, is_known=any(source["is_up"] for source in sources)),
+            "status": _status(verdicts[0], is_known=any(source["is_up"] for source in sources)),
             "severity": severity.value,
             "verdict": verdicts[0].sentence,
             "next_step": verdicts[0].next_step,
@@ -130,12 +130,12 @@ class AdminApi:
         }
 
 
-def _status(severity: Severity, *, is_known: bool) -> str:
-    if severity is Severity.DOWN:
+def _status(first: Verdict, *, is_known: bool) -> str:
+    if first.severity is Severity.DOWN:
         return "down"
-    if severity is Severity.CALM:
-        return "healthy" if is_known else "unknown"
-    return "healthy" if severity is Severity.LOW else "degraded"
+    if first.severity is Severity.CALM:
+        return "healthy" if is_known and first.kind is not VerdictKind.LOOKING else "unknown"
+    return "healthy" if first.severity is Severity.LOW else "degraded"
 
 
 def _reached(sources: list[Json], *, in_redis: bool) -> Json:

@@ -92,6 +92,7 @@ def run_json(run: Run) -> Json:
         "cpu_seconds": run.cpu_s,
         "peak_memory_bytes": run.peak_memory_bytes,
         "trace_id": run.trace_id,
+        "request_id": run.request_id,
     }
 
 
@@ -173,6 +174,7 @@ def _attempt_json(attempt: Attempt) -> Json:
         "peak_memory_bytes": attempt.peak_memory_bytes,
         "cpu_seconds": attempt.cpu_s,
         "trace_id": attempt.trace_id,
+        "request_id": attempt.request_id,
     }
 
 

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.pages import alerts_page, explore_page, overview_page, targets_page
-from trackside.server.web.pages.jobs import job_page, jobs_page
+from trackside.server.web.pages.jobs import audit_page, job_page, jobs_page
 
 
 def page_routes(console: Console) -> list[BaseRoute]:
@@ -17,6 +17,7 @@ def page_routes(console: Console) -> list[BaseRoute]:
         Route("/", partial(overview_page.show, console), name="overview"),
         Route("/explore", partial(explore_page.show, console), name="explore"),
         Route("/jobs", jobs_page.page_of(console), name="jobs"),
+        Route("/jobs/audit", audit_page.page_of(console), name="job_audit"),
         Route("/jobs/{source}/{id:path}", job_page.page_of(console), name="job"),
         Route("/admin/dashboard", jobs_page.page_of(console), name="admin_dashboard"),
         Route("/admin/rq", jobs_page.page_of(console, "rq"), name="admin_rq"),

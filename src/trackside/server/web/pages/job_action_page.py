@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -13,13 +13,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from trackside.exceptions import TracksideError
-from trackside.server.jobs.actions.actions import JobActions
+from trackside.jobs.actor import Verb
+from trackside.server.jobs.actions.actions import JobActions, Told
 from trackside.server.jobs.actions.plan import Asked, Person
 from trackside.server.jobs.actions.refusal import ActionError, Kind
 from trackside.server.web import render
 from trackside.server.web.console import Console
+from trackside.server.web.figures import count, plural
 from trackside.server.web.forms import form_of
 from trackside.server.web.origin import local_path
+from trackside.server.web.pages.jobs.acting import may_act
+from trackside.server.web.pages.jobs.audit_page import level_of
+from trackside.server.web.pages.jobs.choice import job_path
 from trackside.server.web.verdict import Level
 
 _SHOWN = 100
@@ -31,7 +36,9 @@ _TITLES = {
     Kind.UNREACHABLE: "The queue does not answer",
 }
 STATUS = {Kind.WRONG: 400, Kind.FORBIDDEN: 403, Kind.UNKNOWN: 404, Kind.BUSY: 429, Kind.UNREACHABLE: 503}
-_LEVELS = {"done": Level.OK, "failed": Level.BAD, "interrupted": Level.BAD, "stopped": Level.WARN}
+OPEN = ("waiting", "running")
+_OPEN_REFRESH_S = 2
+_STILL = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,11 @@ class JobActionPages:
         token, person = request.path_params["token"], self.person(request)
         plan = await run_in_threadpool(self.actions(self.console).planned, person, token)
         back = _back(await form_of(request))
-        facts = {"plan": plan, "told": None, "back": back, "shown": plan.ids[:_SHOWN]}
-        return self._page(request, f"{plan.asked.verb.value.capitalize()} jobs", Level.WARN, facts, {"back": back})
+        facts = {"plan": plan, "told": None, "back": back, "shown": plan.ids[:_SHOWN], "job_path": job_path}
+        what = "queues" if plan.asked.verb.is_for_queues else "jobs"
+        level = Level.WARN if plan.will_change else Level.UNKNOWN
+        # What is shown here stays as it is; and a plan that is over can only be made again.
+        return self._page(request, f"{plan.asked.verb.value.capitalize()} {what}?", level, facts, _STILL)
 
     async def confirm(self, request: Request) -> Response:
         form, person = await form_of(request), self.person(request)
@@ -75,9 +85,20 @@ class JobActionPages:
         if told is None:
             raise ActionError("there is no such action (any more)", Kind.UNKNOWN)
         back = _back(await form_of(request))
-        facts = {"plan": None, "told": told, "back": back, "shown": told.targets}
-        level = _LEVELS.get(told.state, Level.UNKNOWN)
-        return self._page(request, f"Action {told.action.id}", level, facts, {"back": back})
+        facts = {
+            "plan": None,
+            "told": told,
+            "back": back,
+            "shown": told.targets,
+            "job_path": job_path,
+            "said": said_of(told),
+            "are_queues": Verb(told.action.verb).is_for_queues,
+            "is_open": told.state in OPEN,
+            "may_stop": may_act(request),
+        }
+        level = level_of(told)
+        refresh_s = _OPEN_REFRESH_S if told.state in OPEN else _STILL
+        return self._page(request, said_of(told), level, facts, refresh_s)
 
     async def stop(self, request: Request) -> Response:
         form, person = await form_of(request), self.person(request)
@@ -87,10 +108,30 @@ class JobActionPages:
         return _to(f"/jobs/actions/{id}", back=_back(form))
 
     def _page(
-        self, request: Request, title: str, level: Level, facts: Mapping[str, object], params: Mapping[str, str]
+        self, request: Request, title: str, level: Level, facts: Mapping[str, object], refresh_s: int
     ) -> Response:
-        page = render.Page("job_action.html", "jobs", title, level, {**facts, "level": level}, params)
-        return render.respond(request, self.console, render.period_for(request, self.console), page)
+        params = {"back": str(facts["back"])}
+        page = render.Page("job_action.html", "jobs", title, level, {**facts, "level": level}, params, has_range=False)
+        period = replace(render.period_for(request, self.console), refresh_s=refresh_s)
+        return render.respond(request, self.console, period, page)
+
+
+def said_of(told: Told) -> str:
+    """What became of it so far, in a sentence."""
+    action, verb = told.action, Verb(told.action.verb)
+    one = "queue" if verb.is_for_queues else "job"
+    what = f"{plural(action.jobs, one)} of {action.source}"
+    if told.state == "waiting":
+        return f"{verb.value.capitalize()} {what}: another action is under way there, this one waits for its turn."
+    if told.state == "running":
+        return f"{verb.value.capitalize()} {what}: {count(action.done)} done so far."
+    were = f"{'was' if action.jobs == 1 else 'were'} {verb.past}"
+    if not action.done:
+        what, were = f"No {one} of {action.source}", f"was {verb.past}"
+    elif action.done < action.jobs:
+        what, were = f"Only {count(action.done)} of {what}", f"{'was' if action.done == 1 else 'were'} {verb.past}"
+    how = {"stopped": ", then it was stopped", "failed": ", then it failed", "interrupted": ", then it was interrupted"}
+    return f"{what} {were}{how.get(told.state, '')}."
 
 
 def _shown(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

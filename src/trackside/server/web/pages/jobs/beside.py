@@ -25,7 +25,7 @@ Values = tuple[float | None, ...]
 async def beside(console: Console, period: Period, choice: Choice) -> Values:
     """One value a bucket, as of its end; none where the series are not there, or cannot tell kinds apart."""
     grid = grid_of(period)
-    if choice.tab is Tab.RUN or choice.kind or (choice.backend and not choice.source):
+    if choice.tab in (Tab.RUN, Tab.COST) or choice.kind or (choice.backend and not choice.source):
         return ()
     named = (("source", choice.source), ("queue", choice.queue))
     matchers = [f'{name}="{quoted(value)}"' for name, value in named if value]

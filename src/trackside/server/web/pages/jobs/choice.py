@@ -22,6 +22,7 @@ class Tab(Enum):
     FLOW = "flow"
     WAIT = "wait"
     RUN = "run"
+    COST = "cost"
 
     @property
     def text(self) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trackside.jobs.verdicts.facts import ExpectedBeat, ExpectedWorkers, SourceView, is_alive, serves
+from trackside.jobs.verdicts.facts import ExpectedBeat, ExpectedWorkers, Limits, SourceView, is_alive, serves
 from trackside.jobs.verdicts.memory import Memory, SourceMemory
+from trackside.jobs.verdicts.presence import BEAT_SLACK_MS, alive_workers, patience_ms
+from trackside.jobs.verdicts.words import duration
 from trackside.model.jobs import Job, JobsSample, WorkerNow
 from trackside.server.web.figures import NOTHING, age
 from trackside.server.web.verdict import Level
 
 MAX_WORKERS = 200
 SKEW_WORTH_SAYING_S = 2.0
+AWAITED = (Level.UNKNOWN, "awaited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,18 @@ class ExpectedRow:
     heard_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """For how long, and where patience ends."""
+
+    since_ms: int
+    now_ms: int
+    limits: Limits
+
+    def is_past(self, patience_ms: float) -> bool:
+        return self.now_ms - self.since_ms >= patience_ms
+
+
 def worker_rows(views: Sequence[SourceView], memory: Memory, queue: str) -> tuple[list[WorkerRow], int]:
     """Those in trouble first, those that are gone last; and how many were left out."""
     rows = [
@@ -72,10 +87,10 @@ def expected_rows(
     workers: Sequence[ExpectedWorkers],
     beats: Sequence[ExpectedBeat],
     heard: Mapping[str, int],
-    now_ms: int,
+    watched: Watched,
 ) -> list[ExpectedRow]:
-    rows = [_expected_beat(beat, heard.get(beat.name), now_ms) for beat in beats]
-    rows += [_expected_workers(one, views) for one in workers]
+    rows = [_expected_beat(beat, heard.get(beat.name), watched) for beat in beats]
+    rows += [_expected_workers(one, views, watched) for one in workers]
     return sorted(rows, key=lambda row: -row.level)
 
 
@@ -156,23 +171,23 @@ def _where(worker: WorkerNow) -> str:
     return f"{where} {worker.version}".strip() if worker.version else where
 
 
-def _expected_beat(beat: ExpectedBeat, heard_ms: int | None, now_ms: int) -> ExpectedRow:
-    what = f"beats every {age(beat.every_ms)}" if beat.every_ms >= 1_000 else f"beats every {beat.every_ms} ms"
+def _expected_beat(beat: ExpectedBeat, heard_ms: int | None, watched: Watched) -> ExpectedRow:
+    what = f"beats every {duration(beat.every_ms / 1000)}"
     if heard_ms is None:
-        return ExpectedRow(beat.name, what, Level.BAD, "never seen", None)
-    is_late = now_ms - heard_ms > 3 * beat.every_ms + 2_000
-    state = f"last heard {age(now_ms - heard_ms)} ago" if is_late else "beats"
+        is_missed = watched.is_past(patience_ms(beat, watched.limits))
+        return ExpectedRow(beat.name, what, *((Level.BAD, "never seen") if is_missed else AWAITED), None)
+    late_ms = watched.now_ms - heard_ms
+    is_late = late_ms > beat.every_ms * watched.limits.late_beats + BEAT_SLACK_MS
+    state = f"last heard {age(late_ms)} ago" if is_late else "in time"
     return ExpectedRow(beat.name, what, Level.BAD if is_late else Level.OK, state, heard_ms)
 
 
-def _expected_workers(one: ExpectedWorkers, views: Sequence[SourceView]) -> ExpectedRow:
+def _expected_workers(one: ExpectedWorkers, views: Sequence[SourceView], watched: Watched) -> ExpectedRow:
     what = f"{one.workers} worker{'s' if one.workers > 1 else ''} of the queue {one.queue}"
-    there = [
-        worker
-        for view in views
-        if view.sample is not None and one.source in ("", view.name)
-        for worker in view.sample.workers
-        if is_alive(worker, view.sample.at_ms) and serves(worker, one.queue)
-    ]
-    level = Level.BAD if not there else Level.WARN if len(there) < one.workers else Level.OK
-    return ExpectedRow(one.queue, what, level, f"{len(there)} there" if there else "none there", None)
+    there = len(alive_workers(one, [view for view in views if one.source in ("", view.name)]))
+    level, state = Level.BAD if not there else Level.WARN, f"{there} there" if there else "none there"
+    if there >= one.workers:
+        level = Level.OK
+    elif not watched.is_past(watched.limits.never_seen_ms):
+        level, state = AWAITED[0], f"{AWAITED[1]}, {state}"
+    return ExpectedRow(one.queue, what, level, state, None)

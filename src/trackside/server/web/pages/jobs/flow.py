@@ -26,7 +26,6 @@ _GAUGES = (
     "outbox_attempts_max",
     "outbox_blocked_by_xmin_seconds",
 )
-_BUDGET = "trackside_job_budget_usd"
 _RATES = {
     "polls": ("poller_polls_total", "job, poller, result"),
     "claimed": ("poller_claimed_total", "job, poller"),
@@ -73,8 +72,6 @@ class OutboxRow:
 class Flow:
     pollers: tuple[PollerRow, ...] = ()
     outboxes: tuple[OutboxRow, ...] = ()
-    budget_usd: float | None = None
-    """What jobs may cost in a day."""
 
     @property
     def is_empty(self) -> bool:
@@ -103,28 +100,25 @@ class _Found:
 
 async def flow_of(console: Console, period: Period, choice: Choice) -> Flow:
     """Where a query fails there is nothing to show: the rest of the page does not depend on it."""
-    names = "|".join((*_GAUGES, _BUDGET))
+    names = "|".join(_GAUGES)
     questions = {"gauges": Question(f'{{__name__=~"{names}"}}')}
     for key, (name, by) in _RATES.items():
         questions[key] = Question(f"sum by ({by}) (rate({name}[{period.window}]))")
     answers = await ask_all(console.backend, console.clock, period, questions)
-    found, budget_usd = _found(answers)
+    found = _found(answers)
     queue = choice.queue
     pollers = [_poller(key, found, period) for key in found.keys("poller_", "claimed") if not queue]
     outboxes = [_outbox(key, found, period) for key in found.keys("outbox_", "published") if queue in ("", key[1])]
-    return Flow(tuple(pollers), tuple(outboxes), budget_usd)
+    return Flow(tuple(pollers), tuple(outboxes))
 
 
-def _found(answers: Mapping[str, Answer]) -> tuple[_Found, float | None]:
+def _found(answers: Mapping[str, Answer]) -> _Found:
     gauges: dict[str, dict[Key, float]] = {}
     states: dict[Key, list[tuple[str, float]]] = {}
-    budget_usd: float | None = None
     for labels, value in answers["gauges"].vector():
         name = labels.get(METRIC_NAME)
         key = (labels.get("job"), labels.get("poller") or labels.get("queue"))
-        if name == _BUDGET:
-            budget_usd = value
-        elif name == "queue_jobs":
+        if name == "queue_jobs":
             states.setdefault(key, []).append((labels.get("state"), value))
         elif name in _GAUGES:
             # Every instance asks the same table.
@@ -137,7 +131,7 @@ def _found(answers: Mapping[str, Answer]) -> tuple[_Found, float | None]:
     for (job, poller, _), value in polls.items():
         totals[job, poller] = totals.get((job, poller), 0.0) + value
     known = {name: _pairs(values) for name, values in rates.items()} | {"polls": totals, "poll errors": failed}
-    return _Found(gauges, known, {key: tuple(sorted(found)) for key, found in states.items()}), budget_usd
+    return _Found(gauges, known, {key: tuple(sorted(found)) for key, found in states.items()})
 
 
 def _pairs(values: Mapping[tuple[str, ...], float]) -> dict[Key, float]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from trackside.exceptions import QueryError
 from trackside.jobs.actor import Verb
 from trackside.jobs.ledger.figures import FailureGroup, JobFilter
+from trackside.jobs.ledger.tiers import DAY_MS, HOUR_MS
 from trackside.jobs.search import parse_search
+from trackside.jobs.verdicts.facts import ExpectedWorkers, SourceView
 from trackside.server.jobs.ledger import JobsLedger, Range
 from trackside.server.jobs.sampler import Seen
 from trackside.server.jobs.watch import JobsWatch
@@ -16,17 +18,18 @@ from trackside.server.web.chart import Chart
 from trackside.server.web.console import Console
 from trackside.server.web.pages.jobs.acting import Bulk, Verbs, bulk_of, ids_of, verbs_of
 from trackside.server.web.pages.jobs.choice import Choice
-from trackside.server.web.pages.jobs.crew import ExpectedRow, WorkerRow, expected_rows, worker_rows
+from trackside.server.web.pages.jobs.completion import search_words
+from trackside.server.web.pages.jobs.crew import ExpectedRow, Watched, WorkerRow, expected_rows, worker_rows
 from trackside.server.web.pages.jobs.kinds import WEEK_MS, KindRow, kind_rows
 from trackside.server.web.pages.jobs.lanes import Lane, SourceRow, lanes_of, source_rows
 from trackside.server.web.pages.jobs.listing import JobRow, JobTable, ended_table, found_table, narrowed, running_rows
-from trackside.server.web.pages.jobs.picture import grid_of, picture
+from trackside.server.web.pages.jobs.picture import Beside, grid_of, picture
 from trackside.server.web.pages.jobs.timetable import Timetable, timetable
 from trackside.server.web.pages.jobs.verdicts import VerdictRow, verdict_rows
+from trackside.server.web.pages.jobs.weeks import Weeks, weeks
 from trackside.server.web.period import Period
 
 FAILURES_SHOWN = 20
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class Spent:
 
     today_usd: float
     range_usd: float
+    by_midnight_usd: float = 0.0
+    """What today will have cost if it goes on as in the last hour."""
+    budget_usd: float | None = None
+    """Of a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,9 @@ class Glance:
     spent: Spent
     verbs: Verbs
     """What the reader may do, by source."""
+    weeks: Weeks | None
+    words: tuple[str, ...]
+    """To search for."""
 
 
 def glance(console: Console, choice: Choice, period: Period, *, may: bool) -> Glance | None:
@@ -90,21 +100,26 @@ def glance(console: Console, choice: Choice, period: Period, *, may: bool) -> Gl
     workers, hidden_workers = worker_rows(views, memory, choice.queue)
     verbs = verbs_of(console, names, may=may)
     of, grid = choice.filter(watch), grid_of(period)
+    kinds = _kinds(watch.ledger, grid.range, period, of)
+    failures = tuple(_failures(watch.ledger, grid.range, of, verbs))
+    beside = Beside(watch.deploys(), watch.expectations.limits.budget_usd)
     return Glance(
         tuple(rows),
         elsewhere,
         tuple(source_rows(seen, fidelity, period.now_ms)),
         tuple(lane for lane in lanes if choice.queue in ("", lane.queue)),
-        picture(watch.ledger, choice.tab, grid, of, watch.deploys()),
-        tuple(_kinds(watch.ledger, grid.range, period, of)),
-        tuple(_failures(watch.ledger, grid.range, of, verbs)),
+        picture(watch.ledger, choice.tab, grid, of, beside),
+        tuple(kinds),
+        failures,
         _jobs(watch, choice, names, of, verbs),
         tuple(workers),
         hidden_workers,
         tuple(_expected(watch, choice, seen, period)),
-        timetable(views, memory, choice.queue),
-        _spent(watch.ledger, grid.range, period, of),
+        timetable(views, memory, choice.queue, watch.ledger.failed),
+        _spent(watch, grid.range, period, of),
         verbs,
+        weeks(watch.spans.of(of, period.now_ms)),
+        search_words(views, (row.kind for row in kinds), (one.group for one in failures)),
     )
 
 
@@ -139,13 +154,32 @@ def _jobs(watch: JobsWatch, choice: Choice, names: Sequence[str], of: JobFilter,
 
 
 def _expected(watch: JobsWatch, choice: Choice, seen: Sequence[Seen], period: Period) -> list[ExpectedRow]:
-    declared = watch.expectations
-    workers = [one for one in declared.workers if choice.covers(one.source, one.queue)]
+    declared, views = watch.expectations, [one.view for one in seen]
+    workers = [one for one in declared.workers if _is_shown(one, choice, views)]
     beats = watch.expected_beats() if not choice.queue and not choice.source and not choice.backend else ()
-    return expected_rows([one.view for one in seen], workers, beats, watch.beats(), period.now_ms)
+    watched = Watched(watch.since_ms, period.now_ms, declared.limits)
+    return expected_rows(views, workers, beats, watch.beats(), watched)
 
 
-def _spent(ledger: JobsLedger, range: Range, period: Period, of: JobFilter) -> Spent:
-    now_ms = period.now_ms
-    today = ledger.stats_between(Range(now_ms - now_ms % DAY_MS, now_ms + 1), now_ms, of)
-    return Spent(today.cost_usd, ledger.stats_between(range, now_ms, of).cost_usd)
+def _is_shown(one: ExpectedWorkers, choice: Choice, views: Sequence[SourceView]) -> bool:
+    """Workers that may be of any source belong where their queue is."""
+    if not choice.covers(one.source, one.queue):
+        return False
+    if one.source or not choice.backend:
+        return not one.source or any(view.name == one.source for view in views)
+    return any(
+        view.sample is not None and any(queue.name == one.queue for queue in view.sample.queues) for view in views
+    )
+
+
+def _spent(watch: JobsWatch, range: Range, period: Period, of: JobFilter) -> Spent:
+    ledger, now_ms = watch.ledger, period.now_ms
+    day_ms = now_ms - now_ms % DAY_MS
+    today = ledger.cost_usd(Range(day_ms, now_ms + 1), now_ms, of)
+    lately = ledger.cost_usd(Range(now_ms - HOUR_MS, now_ms + 1), now_ms, of)
+    return Spent(
+        today,
+        ledger.cost_usd(range, now_ms, of),
+        today + lately * (day_ms + DAY_MS - now_ms) / HOUR_MS,
+        watch.expectations.limits.budget_usd,
+    )

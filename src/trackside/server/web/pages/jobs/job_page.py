@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from trackside.jobs.actor import Ability, Verb
 from trackside.jobs.ledger.figures import JobFilter
 from trackside.jobs.ledger.runs import Run
 from trackside.jobs.verdicts.facts import is_alive
-from trackside.model.jobs import Job, JobDetail, JobState
+from trackside.model.jobs import Attempt, Job, JobDetail, JobState
 from trackside.server.jobs.actions.actions import Told
 from trackside.server.jobs.runs.store import RunFilter
 from trackside.server.jobs.watch import JobsWatch
@@ -34,6 +34,17 @@ RUNS_SHOWN = 100
 MAX_SHOWN_CHARS = 65_536
 """Of arguments, and of a result."""
 MAX_RELATIVES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where more is known of what attempts did."""
+
+    attempt: int
+    trace_id: str
+    link: str
+    """ "": nobody has said where traces are shown."""
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class JobView:
     actions: tuple[Told, ...]
     verbs: tuple[Verb, ...]
     """What may be done to it."""
+    traces: tuple[Trace, ...]
 
 
 def page_of(console: Console) -> Callable[[Request], Awaitable[Response]]:
@@ -113,7 +125,15 @@ def _view(console: Console, which: tuple[str, str], now_ms: int, *, may: bool) -
         _raw(job, detail),
         tuple(actions.of_job(source, id)) if actions is not None else (),
         _verbs(verbs_of(console, (source,), may=may)[source], job.state),
+        tuple(_traces(watch, attempts)),
     )
+
+
+def _traces(watch: JobsWatch, attempts: Sequence[Attempt]) -> Iterator[Trace]:
+    for one in attempts:
+        if one.trace_id or one.request_id:
+            link = watch.trace_link(one.trace_id) if one.trace_id else ""
+            yield Trace(one.number, one.trace_id or "", link, one.request_id or "")
 
 
 def _asked(watch: JobsWatch, source: str, id: str) -> tuple[JobDetail | None, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from textwrap import shorten
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,12 +17,13 @@ from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.pages.jobs.acting import may_act
 from trackside.server.web.pages.jobs.beside import beside, with_lines
-from trackside.server.web.pages.jobs.choice import Tab, choice_of, job_path
+from trackside.server.web.pages.jobs.choice import Choice, Tab, choice_of, job_path
 from trackside.server.web.pages.jobs.flow import flow_of
 from trackside.server.web.pages.jobs.glance import Glance, glance
 from trackside.server.web.pages.jobs.words import lasted, per_time, usd
 from trackside.server.web.verdict import Level
 
+TITLE_CHARACTERS = 80
 PLACEHOLDER = 'state:failed kind:images.enhance run:>30s args.user.id:42 "timeout"'
 EXAMPLE = """\
 jobs:
@@ -43,7 +45,7 @@ def page_of(console: Console, backend: str = "") -> Callable[[Request], Awaitabl
             "choice": choice,
             "glance": seen,
             "chart": with_lines(seen.chart, lines, choice.tab) if seen is not None else None,
-            "tabs": list(Tab),
+            "tabs": _tabs(seen, choice),
             "Verb": Verb,
             "here": choice.link(period),
             "example": EXAMPLE,
@@ -54,7 +56,6 @@ def page_of(console: Console, backend: str = "") -> Callable[[Request], Awaitabl
             "states": list(JobState),
             "state_of": {state.value: state for state in JobState},
             "placeholder": PLACEHOLDER,
-            "budget": flow.budget_usd,
             "flow": flow,
         }
         title, level = _title(seen)
@@ -64,8 +65,16 @@ def page_of(console: Console, backend: str = "") -> Callable[[Request], Awaitabl
     return show
 
 
+def _tabs(seen: Glance | None, choice: Choice) -> list[Tab]:
+    """That of costs only where somebody has said what jobs cost, or may cost."""
+    has_costs = seen is not None and (seen.spent.budget_usd or seen.spent.range_usd or choice.tab is Tab.COST)
+    return [tab for tab in Tab if tab is not Tab.COST or has_costs]
+
+
 def _title(seen: Glance | None) -> tuple[str, Level]:
     if seen is None:
         return "Jobs", Level.OK
     worst = seen.verdicts[0] if seen.verdicts else None
-    return (worst.text[:80], worst.level) if worst is not None and worst.level > Level.OK else ("Jobs", Level.OK)
+    if worst is None or worst.level <= Level.OK:
+        return "Jobs", Level.OK
+    return shorten(worst.text, TITLE_CHARACTERS, placeholder=" …"), worst.level

@@ -47,6 +47,10 @@ class KindRow:
     trend: Trend | None
 
 
+def kind_name(kind: str) -> str:
+    return {UNSEEN: "not seen one by one", OTHER: "other kinds"}.get(kind, kind)
+
+
 def kind_rows(now: Sequence[KindStats], week_ago: Sequence[KindStats], span_s: float) -> list[KindRow]:
     """The busiest first."""
     before = {(one.source, one.kind): one for one in week_ago}
@@ -62,7 +66,7 @@ def _row(one: KindStats, before: KindStats | None, span_s: float, total_usd: flo
     return KindRow(
         one.source,
         one.kind,
-        {UNSEEN: "not seen one by one", OTHER: "other kinds"}.get(one.kind, one.kind),
+        kind_name(one.kind),
         level,
         ended,
         ended / span_s,

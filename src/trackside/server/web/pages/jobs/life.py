@@ -143,6 +143,7 @@ def _joined(one: Attempt, run: Run) -> Attempt:
         "peak_memory_bytes": run.peak_memory_bytes,
         "cpu_s": run.cpu_s,
         "trace_id": run.trace_id or None,
+        "request_id": run.request_id or None,
     }
     missing = {name: value for name, value in told.items() if getattr(one, name) is None and value is not None}
     return replace(one, **missing)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trackside.jobs.ledger.charts import ChartBy, ChartMetric
 from trackside.jobs.ledger.figures import ChartSeries, JobFilter
 from trackside.jobs.ledger.runs import Outcome
+from trackside.jobs.ledger.tiers import DAY_MS
 from trackside.jobs.verdicts.facts import Deploy
 from trackside.model.durations import format_duration
 from trackside.server.jobs.ledger import JobsLedger, Range
@@ -16,8 +17,12 @@ from trackside.server.web.pages.jobs.choice import Tab
 from trackside.server.web.period import Period
 
 MOST_BUCKETS = 120
+STACKED = (Tab.FLOW, Tab.COST)
+_DASHED = 8
+"""Past the eight hues lines are dashed."""
 KINDS_SHOWN = 7
-_STEPS_S = (10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 172_800, 604_800)
+# No half days: what is counted by the day is read far faster than what is counted by the hour.
+_STEPS_S = (10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 86_400, 172_800, 604_800)
 _OUTCOMES = (
     (Outcome.SUCCEEDED, "succeeded", 2),
     (Outcome.RETRIED, "retried", 5),
@@ -70,7 +75,16 @@ def grid_of(period: Period) -> Grid:
     return Grid(start_ms, step_ms, max(2, (last_ms - start_ms) // step_ms + 1), period.now_ms)
 
 
-def picture(ledger: JobsLedger, tab: Tab, grid: Grid, of: JobFilter, deploys: Sequence[Deploy]) -> Chart:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the ledger does not know."""
+
+    deploys: Sequence[Deploy] = ()
+    budget_usd: float | None = None
+    """Of a day."""
+
+
+def picture(ledger: JobsLedger, tab: Tab, grid: Grid, of: JobFilter, beside: Beside) -> Chart:
     if tab is Tab.FLOW:
         title, unit, lines = (
             f"Attempts that ended, in {format_duration(grid.step_ms)}",
@@ -79,6 +93,12 @@ def picture(ledger: JobsLedger, tab: Tab, grid: Grid, of: JobFilter, deploys: Se
         )
     elif tab is Tab.WAIT:
         title, unit, lines = "How long jobs waited that began or ended then", "seconds", _wait(ledger, grid, of)
+    elif tab is Tab.COST:
+        title, unit, lines = (
+            f"Dollars that attempts cost, in {format_duration(grid.step_ms)}, by kind",
+            "amount",
+            _cost(ledger, grid, of, beside.budget_usd),
+        )
     else:
         title, unit, lines = "How long 95 of 100 runs took at most, by kind", "seconds", _run(ledger, grid, of)
     return Chart(
@@ -90,10 +110,10 @@ def picture(ledger: JobsLedger, tab: Tab, grid: Grid, of: JobFilter, deploys: Se
         grid.step_ms,
         lines,
         unfinished_ms=grid.unfinished_ms,
-        stacked=tab is Tab.FLOW,
-        joined=tab is not Tab.FLOW,
-        is_log=tab is not Tab.FLOW,
-        marks=tuple((one.at_ms, one.version) for one in deploys if grid.start_ms <= one.at_ms <= grid.end_ms),
+        stacked=tab in STACKED,
+        joined=tab not in STACKED,
+        is_log=tab not in STACKED,
+        marks=tuple((one.at_ms, one.version) for one in beside.deploys if grid.start_ms <= one.at_ms <= grid.end_ms),
     )
 
 
@@ -108,10 +128,12 @@ def _flow(ledger: JobsLedger, grid: Grid, of: JobFilter) -> tuple[Line, ...]:
 
 
 def _wait(ledger: JobsLedger, grid: Grid, of: JobFilter) -> tuple[Line, ...]:
+    metrics = [metric for metric, _, _ in _WAITS]
+    found = ledger.several(metrics, ChartBy.ALL, grid.range, grid.step_ms, of, now_ms=grid.now_ms)
     return tuple(
-        Line(name, grid.values(series, None, sums=False), hue=hue)
-        for metric, name, hue in _WAITS
-        for series in _series(ledger, metric, ChartBy.ALL, grid, of)
+        Line(name, grid.values(one, None, sums=False), hue=hue)
+        for (_, name, hue), series in zip(_WAITS, found, strict=True)
+        for one in series
     )
 
 
@@ -122,6 +144,20 @@ def _run(ledger: JobsLedger, grid: Grid, of: JobFilter) -> tuple[Line, ...]:
         for hue, series in enumerate(found)
         if series.points
     )
+
+
+def _cost(ledger: JobsLedger, grid: Grid, of: JobFilter, budget_usd: float | None) -> tuple[Line, ...]:
+    found = [
+        one for one in _series(ledger, ChartMetric.COST, ChartBy.KIND, grid, of) if any(p.value for p in one.points)
+    ]
+    lines = [
+        Line(series.by or "not seen one by one", grid.values(series, 0.0, sums=True), hue=hue)
+        for hue, series in enumerate(found[:KINDS_SHOWN])
+    ]
+    if lines and budget_usd and not (of.kind or of.queue or of.source):
+        even = (float(f"{budget_usd * grid.step_ms / DAY_MS:.4g}"),) * grid.count
+        lines.append(Line("budget", even, f"${budget_usd:,.2f} a day, spent evenly", _DASHED, apart=True))
+    return tuple(lines)
 
 
 def _series(ledger: JobsLedger, metric: ChartMetric, by: ChartBy, grid: Grid, of: JobFilter) -> Sequence[ChartSeries]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from trackside.jobs.verdicts.verdict import Severity, Verdict
+from trackside.jobs.verdicts.verdict import Severity, Verdict, VerdictKind
 from trackside.server.web.pages.jobs.choice import Choice, job_path
 from trackside.server.web.period import Period
 from trackside.server.web.verdict import Level
@@ -51,7 +51,7 @@ def _row(verdict: Verdict, choice: Choice, period: Period) -> VerdictRow:
     jobs = verdict.jobs[:EVIDENCE] if verdict.source else ()
     links += [("job", id, period.link(job_path(verdict.source, id))) for id in jobs]
     return VerdictRow(
-        LEVELS[verdict.severity],
+        Level.UNKNOWN if verdict.kind is VerdictKind.LOOKING else LEVELS[verdict.severity],
         verdict.sentence,
         verdict.next_step,
         verdict.since_ms if verdict.severity is not Severity.CALM else None,
