@@ -48,6 +48,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/sdk/logs_cost.py $(ARGS)
 	$(BIN)/python benchmarks/jobs/sample_cost.py
 	$(BIN)/python benchmarks/jobs/sql_sample_cost.py
+	$(BIN)/python benchmarks/jobs/page_cost.py
 	$(BIN)/python benchmarks/promql/engine_speed.py
 	$(BIN)/python benchmarks/scrape/scrape_cost.py
 
