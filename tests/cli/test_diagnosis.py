@@ -111,6 +111,11 @@ def test_a_server_tells_its_verdicts_on_jobs_in_their_order():
         pytest.param(Page(200, 0.1, {"verdicts": "none"}), [], id="no list"),
         pytest.param(Page(200, 0.1, {"verdicts": [1, {}, {"sentence": 3}]}), [], id="no sentences"),
         pytest.param(Page(200, 0.1, {"verdicts": [{"sentence": "New.", "severity": "odd"}]}), ["New."], id="later"),
+        pytest.param(
+            Page(200, 0.1, {"verdicts": [{"sentence": "Looking…", "severity": "calm", "kind": "looking"}]}),
+            ["Looking…"],
+            id="not looked at yet",
+        ),
     ],
 )
 def test_what_a_server_says_of_jobs(page, expected):

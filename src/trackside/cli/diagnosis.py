@@ -216,7 +216,9 @@ def of_jobs(health: Page) -> Iterator[Finding]:
     for verdict in verdicts if isinstance(verdicts, list) else ():
         sentence = verdict.get("sentence") if isinstance(verdict, Mapping) else None
         if isinstance(sentence, str) and sentence:
-            severity = _OF_VERDICTS.get(str(verdict.get("severity")), Severity.WARNING)
+            # Before the first look is over nothing is known to be fine.
+            is_looking = verdict.get("kind") == "looking"
+            severity = _OF_VERDICTS.get("" if is_looking else str(verdict.get("severity")), Severity.WARNING)
             yield Finding(severity, sentence, str(verdict.get("next_step") or ""))
 
 

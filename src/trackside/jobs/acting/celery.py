@@ -6,9 +6,6 @@ Not: stop one that runs. A worker would kill one of its processes, which may be 
 
 from __future__ import annotations
 
-import json
-import uuid
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from trackside.jobs.acting.redis_writer import RedisWriter
@@ -16,6 +13,7 @@ from trackside.jobs.acting.rights import celery_rights
 from trackside.jobs.actor import DONE, Ability, Verb, one_by_one
 from trackside.jobs.celery.broker import Broker, Settings
 from trackside.jobs.celery.messages import task_message
+from trackside.jobs.celery.pidbox import broadcast
 from trackside.jobs.redis_store import RedisStore
 from trackside.jobs.source import MAX_SEARCHED
 from trackside.model.jobs import JobState
@@ -103,19 +101,4 @@ def _revocation(id: str, now_ms: int) -> str:
         "pattern": None,
         "matcher": None,
     }
-    return json.dumps(
-        {
-            "body": b64encode(json.dumps(body).encode()).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            # Their clocks may differ.
-            "headers": {"clock": 0, "expires": now_ms / 1000 + 3_600},
-            "properties": {
-                "delivery_mode": 1,
-                "delivery_info": {"exchange": "celery.pidbox", "routing_key": ""},
-                "priority": 0,
-                "body_encoding": "base64",
-                "delivery_tag": uuid.uuid4().hex,
-            },
-        }
-    )
+    return broadcast(body, now_ms)

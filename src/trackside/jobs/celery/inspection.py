@@ -5,10 +5,8 @@ A question is a message, and has to be written: with a connection of its own, on
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ from trackside.exceptions import SourceError
 from trackside.jobs.celery.broker import SEPARATOR, Settings
 from trackside.jobs.celery.listener import Listener
 from trackside.jobs.celery.messages import ActiveTask, opened, seconds_ms
+from trackside.jobs.celery.pidbox import broadcast
 from trackside.jobs.redis_store import RedisStore
 
 _EVERY_S = 60.0
@@ -100,22 +99,7 @@ def _question(method: str, own: str, ticket: str, asked_ms: int) -> str:
         "ticket": ticket,
         "reply_to": {"exchange": _EXCHANGE, "routing_key": own},
     }
-    return json.dumps(
-        {
-            "body": b64encode(json.dumps(body).encode()).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            # Their clocks may differ.
-            "headers": {"clock": 0, "expires": asked_ms / 1000 + 3_600},
-            "properties": {
-                "delivery_mode": 1,
-                "delivery_info": {"exchange": "celery.pidbox", "routing_key": ""},
-                "priority": 0,
-                "body_encoding": "base64",
-                "delivery_tag": uuid.uuid4().hex,
-            },
-        }
-    )
+    return broadcast(body, asked_ms)
 
 
 def _active(answer: Any) -> Sequence[ActiveTask]:

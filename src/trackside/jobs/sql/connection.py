@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from trackside.exceptions import ConfigError, SourceError
+from trackside.jobs.sql import drivers
 from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE, Dialect
 
 TIME_OUT_S = 2.0
@@ -161,7 +162,7 @@ class _Postgres:
         )
 
     def connect(self) -> Any:
-        module = _psycopg()
+        module = drivers.psycopg()
         # Never prepared: a general plan cannot use the partial index, and PgBouncer cannot keep it.
         return module.connect(
             self._url,
@@ -175,7 +176,7 @@ class _Postgres:
         connection.execute(self._begin)
 
     def errors(self) -> tuple[type[Exception], ...]:
-        return (_psycopg().Error,)
+        return (drivers.psycopg().Error,)
 
 
 class _Sqlite:
@@ -221,7 +222,7 @@ class _Mysql:
 
     def connect(self) -> Any:
         parts = urlsplit(self._url)
-        connection = _pymysql().connect(
+        connection = drivers.pymysql().connect(
             host=parts.hostname or "127.0.0.1",
             port=parts.port or 3306,
             user=unquote(parts.username or ""),
@@ -242,26 +243,10 @@ class _Mysql:
         connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
     def errors(self) -> tuple[type[Exception], ...]:
-        module = _pymysql()
+        module = drivers.pymysql()
         return (module.Error, RuntimeError)
 
     def _limit(self, version: str) -> str:
         if "MariaDB" in version:
             return f"SET SESSION max_statement_time = {self._time_out_s}"
         return f"SET SESSION max_execution_time = {round(self._time_out_s * 1000)}"
-
-
-def _psycopg() -> Any:
-    try:
-        import psycopg  # noqa: PLC0415 - only who reads jobs from Postgres has it
-    except ImportError:
-        raise SourceError("reading jobs from Postgres needs psycopg: pip install 'psycopg[binary]'") from None
-    return psycopg
-
-
-def _pymysql() -> Any:
-    try:
-        import pymysql  # noqa: PLC0415 - only who reads jobs from MySQL has it
-    except ImportError:
-        raise SourceError("reading jobs from MySQL needs PyMySQL: pip install pymysql") from None
-    return pymysql

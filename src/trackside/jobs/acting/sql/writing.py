@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from trackside.exceptions import ConfigError, SourceError
 from trackside.jobs.actor import RefusedError
+from trackside.jobs.sql import drivers
 from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE, Dialect
 
 STATEMENT_S = 5
@@ -139,7 +140,7 @@ class _Postgres:
             self._settings.append(f"SET search_path = {self.dialect.quoted(schema)}, public")
 
     def connect(self) -> Any:
-        connection = _psycopg().connect(
+        connection = drivers.psycopg().connect(
             self._url,
             autocommit=True,
             connect_timeout=_CONNECT_S,
@@ -151,7 +152,7 @@ class _Postgres:
         return connection
 
     def errors(self) -> tuple[type[Exception], ...]:
-        return (_psycopg().Error,)
+        return (drivers.psycopg().Error,)
 
     def is_lost(self, connection: Any) -> bool:
         return bool(connection.closed)
@@ -185,7 +186,7 @@ class _Mysql:
 
     def connect(self) -> Any:
         parts = urlsplit(self._url)
-        return _pymysql().connect(
+        return drivers.pymysql().connect(
             host=parts.hostname or "127.0.0.1",
             port=parts.port or 3306,
             user=unquote(parts.username or ""),
@@ -199,23 +200,7 @@ class _Mysql:
         )
 
     def errors(self) -> tuple[type[Exception], ...]:
-        return (_pymysql().Error, RuntimeError)
+        return (drivers.pymysql().Error, RuntimeError)
 
     def is_lost(self, connection: Any) -> bool:
         return not connection.open
-
-
-def _psycopg() -> Any:
-    try:
-        import psycopg  # noqa: PLC0415 - only who has jobs in Postgres has it
-    except ImportError:
-        raise SourceError("changing jobs in Postgres needs psycopg: pip install 'psycopg[binary]'") from None
-    return psycopg
-
-
-def _pymysql() -> Any:
-    try:
-        import pymysql  # noqa: PLC0415 - only who has jobs in MySQL has it
-    except ImportError:
-        raise SourceError("changing jobs in MySQL needs PyMySQL: pip install pymysql") from None
-    return pymysql
