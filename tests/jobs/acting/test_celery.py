@@ -42,7 +42,7 @@ def test_what_waits_is_deleted_and_the_rest_is_run(celery, actor, until):
 
 
 def test_what_a_worker_has_fetched_is_revoked(celery, actor, until):
-    celery.run('app.add.apply_async((1, 2), task_id="later", countdown=4)')
+    celery.run('app.add.apply_async((1, 2), task_id="later", countdown=8)')
     celery.start_worker("--pool", "solo")
     until(lambda: celery.redis.hlen("unacked"), 40)
 
