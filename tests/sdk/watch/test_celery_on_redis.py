@@ -85,7 +85,7 @@ with shop.trace.get_tracer("shop").start_as_current_span("request"):
     sent = [shop.work.apply_async(queue="high") for _ in range(3)] + [shop.again.delay()]
     results = [one.get(timeout=30) for one in sent]
     shop.fail.delay().get(timeout=30, propagate=False)
-    shop.work.apply_async(queue="high", countdown=1).get(timeout=30)
+    shop.work.apply_async(queue="high", countdown=5).get(timeout=30)
     shop.die.delay()
 print(json.dumps([context, results]))
 """
@@ -142,6 +142,8 @@ def wait_for(url, series, value):
 
 def test_tasks_of_a_prefork_worker_are_counted_and_belong_to_the_request_that_sent_them(worker, application):
     folder, environment = application
+    # Tasks that were sent before it is there would wait for it.
+    wait_for(worker, "orders_total", 0)
     sender = [sys.executable, "-c", SENDER]
     done = subprocess.run(sender, env=environment, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr + (folder / "log").read_text()
@@ -161,7 +163,7 @@ def test_tasks_of_a_prefork_worker_are_counted_and_belong_to_the_request_that_se
     assert found['job_retries_total{job_name="again",queue="low"}'] == 2
     assert found['job_duration_seconds_count{job_name="work",queue="high"}'] == 4
     assert found['job_wait_seconds_count{queue="high"}'] == 4
-    assert found['job_wait_seconds_sum{queue="high"}'] < 1, "the wait counts from the moment a task was due"
+    assert found['job_wait_seconds_sum{queue="high"}'] < 5, "the wait counts from the moment a task was due"
     assert found["orders_total"] == 4
     assert found["trackside_sdk_processes"] >= 3
     assert not [series for series in found if series.startswith("trackside_sdk_errors_total")]
