@@ -66,6 +66,8 @@ def _by_sorting(windows: Windows, compute: Callable[[Float64s, Int64s, slice], F
     """`compute(values (w, …, longest), counts, rows)` over a few windows at a time, since they are laid out in full."""
     longest = max(1, int(windows.counts().max(initial=0)))
     shape = _rows(windows)
+    if not len(windows.values):
+        return windows.finished(np.full(shape, np.nan))
     result = np.empty(shape)
     per_window = longest * int(np.prod(shape[1:]))
     width = max(1, 8 * CHUNK_ELEMENTS // per_window)
@@ -73,7 +75,7 @@ def _by_sorting(windows: Windows, compute: Callable[[Float64s, Int64s, slice], F
         rows = slice(start, min(start + width, shape[0]))
         positions = windows.lo[rows, None] + np.arange(longest)
         inside = positions < windows.hi[rows, None]
-        values = windows.values[np.minimum(positions, max(len(windows.values) - 1, 0))]
+        values = windows.values[np.minimum(positions, len(windows.values) - 1)]
         if values.ndim == 3:
             values = np.moveaxis(values, 1, 2)
             inside = inside[:, None, :]

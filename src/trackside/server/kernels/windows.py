@@ -70,9 +70,13 @@ class Windows:
 
     def at(self, rows: Int64s) -> Float64s:
         """Values of one row per window; rows of empty windows may be out of range and give anything."""
+        if not len(self.values):
+            return np.full((len(rows), *self.values.shape[1:]), np.nan)
         return self.values[np.clip(rows, 0, len(self.values) - 1)]
 
     def times_at(self, rows: Int64s) -> Int64s:
+        if not len(self.times_ms):
+            return np.zeros(len(rows), np.int64)
         return self.times_ms[np.clip(rows, 0, len(self.times_ms) - 1)]
 
     def present(self, least: int = 1) -> Bools:
