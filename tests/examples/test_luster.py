@@ -487,7 +487,7 @@ def test_the_admin_api_tells_what_the_table_and_redis_tell(luster, real_servers,
     assert truth.ended == {"succeeded": 4 + 5 + 3, "failed": 2}
     assert stats["total"] == 17
     assert stats["success_rate"] == pytest.approx(12 / 14)
-    assert stats["average_processing_seconds"] == pytest.approx(truth.mean_s, rel=0.1)
+    assert stats["average_processing_seconds"] == pytest.approx(truth.mean_s, rel=0.1, abs=0.05)
     assert stats["cost_usd"] > 0
 
     workers = answers["workers"]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import requests
 
-SECONDS = 0.15
+SECONDS = 0.4
 # Older versions of httpx let an error of the handshake through as it is.
 FAILED = (httpx.HTTPError, requests.RequestException, aiohttp.ClientError, OSError)
 
