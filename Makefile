@@ -3,6 +3,8 @@
 # make test   set up, then run the tests
 # make check  formatting, lint, types, import order
 # make bench  the measured promises, as ratios to the peers
+# make conformance  the cases of CONFORMANCE (../shared/conformance) that an Alertmanager has to pass
+# make crash  kill the alerting at random moments; KILLS=200 times
 # make docs   reference pages, checked against the code
 
 SHELL := /bin/bash
@@ -19,7 +21,10 @@ SYSTEM ?=
 EXAMPLE := $(filter-out shop,$(SYSTEM))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs frontend format clean
+KILLS ?= 200
+CONFORMANCE ?= ../shared/conformance
+OURS := $(abspath $(BIN))/trackside
+.PHONY: help demo test check bench conformance crash docs frontend format clean
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -49,8 +54,17 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/jobs/sample_cost.py
 	$(BIN)/python benchmarks/jobs/sql_sample_cost.py
 	$(BIN)/python benchmarks/jobs/page_cost.py
+	$(BIN)/python benchmarks/web/status_cost.py
 	$(BIN)/python benchmarks/promql/engine_speed.py
 	$(BIN)/python benchmarks/scrape/scrape_cost.py
+	$(BIN)/python benchmarks/alerting/dispatch_round.py
+
+conformance: $(VENV)/.dev
+	$(BIN)/python $(CONFORMANCE)/alerting/runner.py --check-config '$(OURS) check {config}' --promtool $(OURS) \
+		--server '$(OURS) serve --no-auth --config {config} --data-dir {data} --listen 127.0.0.1:{port}' $(ARGS)
+
+crash: $(VENV)/.dev
+	TRACKSIDE_KILLS=$(KILLS) $(BIN)/python -m pytest tests/alerting/test_crash.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/reference.py $(ARGS)

@@ -1,4 +1,7 @@
-"""Real servers for tests of what speaks to them: private, on free ports, at most one of each for a test process."""
+"""Real servers for tests of what speaks to them: private, on free ports, at most one of each for a test process.
+
+And the cases of a conformance suite, which is kept beside the project: `@pytest.mark.conformance("alerting/x.yaml")`.
+"""
 
 import getpass
 import os
@@ -13,6 +16,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
+
+CONFORMANCE = Path(os.environ.get("TRACKSIDE_CONFORMANCE") or Path(__file__).parents[2] / "shared" / "conformance")
+
+
+def pytest_configure(config):
+    text = (
+        "conformance(file, kind): a test for each test of the file's cases of that kind, as `conformance`: case, test"
+    )
+    config.addinivalue_line("markers", text)
+
+
+def pytest_generate_tests(metafunc):
+    marks = list(metafunc.definition.iter_markers("conformance"))
+    if marks:
+        metafunc.parametrize("conformance", [param for mark in marks for param in _conformance(*mark.args)])
+
+
+def _conformance(name, kind):
+    file = CONFORMANCE / name
+    if not file.is_file():
+        yield pytest.param(None, id=name, marks=pytest.mark.skip(reason=f"{file} is missing"))
+        return
+    for case in yaml.safe_load(file.read_text(encoding="utf-8"))["cases"]:
+        if case.get("kind", "scenario") == kind:
+            for index, test in enumerate(case["tests"]):
+                name = test.get("name") or test.get("text") or test.get("filter") or index
+                yield pytest.param((case, test), id=f"{case['id']}-{name}")
 
 
 @pytest.fixture(scope="session")
