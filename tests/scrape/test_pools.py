@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import contextmanager
 from itertools import pairwise
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from trackside.model.targets import TargetHealth
 from trackside.server.schedule import Schedule
 from trackside.server.scrape.config import GlobalConfig, ScrapeConfig
 from trackside.server.scrape.pools import ScrapePools, first_scrape_ms, rounded
-from trackside.server.scrape.sources import InProcessSource
+from trackside.server.scrape.sources import InProcessSource, Page
 from trackside.server.scrape.targets import Target
 
 
@@ -252,3 +253,73 @@ def test_targets_are_spread_over_the_interval_and_stay_in_their_place():
 )
 def test_a_scrape_that_starts_in_time_gets_the_planned_time(at_ms, expected):
     assert rounded(at_ms, 10_003, 15_000) == expected
+
+
+# -- Targets that no discovery finds -------------------------------------------------------------
+
+
+class Asked:
+    """A source that counts, and may say that what it speaks for is down."""
+
+    def __init__(self, problem=""):
+        self.problem, self.times = problem, []
+
+    async def pull(self, now_ms):
+        self.times.append(now_ms)
+        return Page(b"found 1\n", problem=self.problem)
+
+
+def given(name, source, interval_ms=2_000):
+    labels = Labels.of(job="uptime", instance=name)
+    return SimpleNamespace(url=f"tcp://{name}", labels=labels, interval_ms=interval_ms, timeout_ms=500, source=source)
+
+
+def test_targets_that_are_given_are_asked_at_their_own_interval_with_their_own_labels(world):
+    world.apply()
+    source = Asked()
+    world.pools.give("uptime", [given("a", source)], world.clock.ms)
+    world.wait(10)
+
+    assert len(source.times) == 5
+    assert len({b - a for a, b in pairwise(source.times)}) == 1
+    values = {str(labels): value for _, _, row in world.rows("a") for labels, value in row.items()}
+    assert values['found{instance="a", job="uptime"}'] == 1
+    assert world.targets()["a"].interval_ms == 2_000
+
+
+def test_one_that_is_given_again_is_not_interrupted_and_one_that_is_not_ends(world):
+    world.apply()
+    a, b, new = Asked(), Asked(), Asked()
+    world.pools.give("uptime", [given("a", a), given("b", b)], world.clock.ms)
+    world.wait(4)
+    world.pools.give("uptime", [given("a", a), given("c", new)], world.clock.ms)
+    world.wait(4)
+
+    assert (len(a.times), len(b.times), len(new.times)) == (4, 2, 2)
+    assert all(value is None for value in world.rows("b")[-1][2].values()), "its series end"
+    world.apply(job("shop", "shop:1"))
+    world.wait(4)
+    assert len(a.times) == 6, "a reload of the jobs is nothing to it"
+
+
+def test_another_source_of_the_same_target_goes_on_with_its_series(world):
+    world.apply()
+    world.pools.give("uptime", [given("a", Asked())], world.clock.ms)
+    world.wait(4)
+    second = Asked()
+    world.pools.give("uptime", [given("a", second)], world.clock.ms)
+    world.wait(4)
+
+    assert len(second.times) == 2
+    assert not [value for _, _, row in world.rows("a") for value in row.values() if value is None]
+
+
+def test_a_page_that_says_why_its_target_is_down_is_stored_all_the_same(world):
+    world.apply()
+    world.pools.give("postgres", [given("db", Asked("connection refused"))], world.clock.ms)
+    world.wait(4)
+
+    row = {labels.get("__name__"): value for labels, value in world.rows("db")[-1][2].items()}
+    assert (row["up"], row["found"]) == (0, 1)
+    status = world.targets()["db"]
+    assert (status.health, status.last_error) == (TargetHealth.DOWN, "connection refused")

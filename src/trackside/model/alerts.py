@@ -47,6 +47,14 @@ class Notification:
     alerts: tuple[Alert, ...]
     external_url: str
     truncated_alerts: int = 0
+    reason: str = ""
+    """Why now, in Alertmanager's words: "first notification", "new alerts added" …"""
+    delivery_id: str = ""
+    """The same at each attempt to deliver it, so that a receiver may know a repetition when it sees one."""
+    trends: tuple[tuple[Labels, str], ...] = ()
+    """How the value of an alert went, as a line of text, by its labels; not for all."""
+    thread: str = ""
+    """What the receiver called its last message about this group, as it was handed back; "" for a group that is new."""
 
     @property
     def status(self) -> str:
@@ -79,6 +87,13 @@ class NotificationRecord:
     delivered_at_ms: int | None
     attempts: int
     last_error: str = ""
+    reason: str = ""
+    """Why it was sent, as in `Notification`."""
+    group_labels: Labels = Labels(())  # noqa: RUF009 - frozen, so safe to share
+    alerts: tuple[Alert, ...] = ()
+    """The first of them, as they were told."""
+    is_waiting: bool = False
+    """Whether it is on its way, or will be tried again."""
 
 
 def _common(label_sets: list[Labels]) -> Labels:

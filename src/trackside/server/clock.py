@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -14,6 +15,19 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Seconds that never go back, for durations."""
         ...
+
+
+@dataclass(slots=True)
+class VirtualClock:
+    """A clock turned by hand, for what replays or simulates."""
+
+    ms: int = 0
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic_s(self) -> float:
+        return self.ms / 1_000
 
 
 class SystemClock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
@@ -38,6 +39,26 @@ def _duration_ms(value: Any) -> int:
     return parse_duration(value)
 
 
+class SourceInt(int):
+    """A number that the file writes in another way than Python: 010, 1_000."""
+
+    source: str
+
+
+class SourceFloat(float):
+    """A number that the file writes in another way than Python: 1.10, 1e3."""
+
+    source: str
+
+
+def _scalar_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return getattr(value, "source", None) or str(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def _size_bytes(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -50,6 +71,9 @@ def _size_bytes(value: Any) -> int:
 DurationMs = Annotated[int, BeforeValidator(_duration_ms), PlainSerializer(format_duration, return_type=str)]
 """Milliseconds, written as "5m" in the file. Defaults in a section are plain milliseconds (pydantic does not validate
 defaults)."""
+
+Text = Annotated[str, BeforeValidator(_scalar_text)]
+"""Any scalar, as it stands in the file: Go's YAML library takes `version: 1.10` for text where text is expected."""
 
 SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
 """Bytes, written as "10MB" in the file (units are powers of 1024, as in Prometheus)."""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarfloat import ScalarFloat
+from ruamel.yaml.scalarint import ScalarInt
 
 from trackside.exceptions import ConfigError
-from trackside.server.schema import Section
+from trackside.server.schema import Section, SourceFloat, SourceInt
 
 MAX_BYTES = 10 << 20
 # Anchors and aliases can make a small file mean a huge tree; nobody's configuration has this many values.
 MAX_NODES = 1_000_000
+
+_REPRESENTER = RoundTripRepresenter()
 
 SectionT = TypeVar("SectionT", bound=Section)
 Path = tuple[str | int, ...]
@@ -86,8 +92,8 @@ def parse_yaml(text: str, file: str) -> YamlDocument:
     return YamlDocument(file, tree, marked)
 
 
-def section_of(document: YamlDocument, section: type[SectionT]) -> SectionT:
-    """The whole document as one section.
+def section_of(document: YamlDocument, section: type[SectionT], context: Mapping[str, Any] | None = None) -> SectionT:
+    """The whole document as one section. `context` is for its validators.
 
     Raises:
         ConfigError: with one line for each mistake, worst first.
@@ -95,7 +101,7 @@ def section_of(document: YamlDocument, section: type[SectionT]) -> SectionT:
     if document.tree is not None and not isinstance(document.tree, dict):
         raise document.error((), f"expected keys and values at the top, found a {_kind(document.tree)}")
     try:
-        return section.model_validate(document.tree or {})
+        return section.model_validate(document.tree or {}, context=context)
     except ValidationError as error:
         messages = [str(document.error(_path(detail), _reason(detail, section))) for detail in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(messages))) from error
@@ -126,7 +132,9 @@ def _reason(detail: ErrorDetails, section: type[Section]) -> str:
     expected = detail["msg"].removeprefix("Input should be ")
     for theirs, ours in _WORDS:
         expected = expected.replace(theirs, ours)
-    return f"expected {expected.partition(', unable to parse')[0]}, found {_shown(value)}"
+    wanted = re.sub(r" or instance of \w+$", "", expected.partition(", unable to parse")[0])
+    # What stands in the place of a secret may be one.
+    return f"expected {wanted}" if _is_secret(section, detail["loc"]) else f"expected {wanted}, found {_shown(value)}"
 
 
 def _unknown_key(detail: ErrorDetails, section: type[Section]) -> str:
@@ -149,6 +157,19 @@ def _known_keys(section: type[BaseModel], path: tuple[int | str, ...]) -> list[s
     return [field.alias or name for name, field in current.model_fields.items()] if current is not None else []
 
 
+def _is_secret(section: type[BaseModel], path: tuple[int | str, ...]) -> bool:
+    current: type[BaseModel] | None = section
+    for key in path:
+        if isinstance(key, int) or current is None:
+            continue
+        fields = {field.alias or name: field.annotation for name, field in current.model_fields.items()}
+        annotation = fields.get(key)
+        if SecretStr.__name__ in repr(annotation):
+            return True
+        current = _section_in(annotation)
+    return False
+
+
 def _section_in(annotation: Any) -> type[BaseModel] | None:
     """The section within `tuple[X, ...]`, `X | None`, `dict[str, X]` or plain `X`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -169,10 +190,18 @@ def _plain(node: Any, budget: list[int]) -> Any:
         return [_plain(value, budget) for value in node]
     if isinstance(node, bool) or node is None:
         return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+    if isinstance(node, int):
+        return _number(node, int(node), SourceInt(node))
+    if isinstance(node, float):
+        return _number(node, float(node), SourceFloat(node))
+    return str(node) if isinstance(node, str) else node
+
+
+def _number(node: Any, value: float, with_source: SourceInt | SourceFloat) -> float:
+    if not isinstance(node, ScalarFloat | ScalarInt):
+        return value
+    with_source.source = str(_REPRESENTER.represent_data(node).value)
+    return value if with_source.source == str(value) else with_source
 
 
 def _kind(value: Any) -> str:

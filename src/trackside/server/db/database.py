@@ -32,9 +32,12 @@ class Database:
         """Make the tables that are missing. Not a `write`: executescript() commits by itself."""
         self._writer.submit(self._write_connection.executescript, "".join(schemas)).result()
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run `work` in a transaction on the writing thread; an exception rolls it back."""
-        return self._writer.submit(self._in_transaction, work)
+    def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> Future[T]:
+        """Run `work` in a transaction on the writing thread; an exception rolls it back.
+
+        `durable`: what was committed survives a power cut too, for the price of waiting for the disk.
+        """
+        return self._writer.submit(self._durably if durable else self._in_transaction, work)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` here and now, on this thread's own read-only connection."""
@@ -73,6 +76,14 @@ class Database:
         # A burst of writes must not leave a log of its own size behind.
         connection.execute("PRAGMA journal_size_limit = 16777216")
         return connection
+
+    def _durably(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        # It has no effect within a transaction, and holds for all that follow.
+        self._write_connection.execute("PRAGMA synchronous = FULL")
+        try:
+            return self._in_transaction(work)
+        finally:
+            self._write_connection.execute("PRAGMA synchronous = NORMAL")
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._write_connection

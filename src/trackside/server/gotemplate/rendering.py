@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -45,6 +45,11 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+TAIL_CHARACTERS = 200
+
+
+def _as_it_is(value: object, _before: str) -> str:
+    return printed(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Surroundings:
     variables: Mapping[str, object] = field(default_factory=dict)
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     """Templates defined elsewhere; those of the template itself win."""
+    written: Callable[[object, str], str] = _as_it_is
+    """How a value goes into the output: given the value and the end of what is there already."""
 
 
 def render(template: Template, data: object, around: Surroundings, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -63,7 +70,7 @@ def render(template: Template, data: object, around: Surroundings, limits: Limit
         TemplateError: the template asks for what is not there, a function refuses, or a limit is reached.
     """
     definitions = {**around.definitions, **template.definitions}
-    renderer = _Renderer(around.functions, definitions, limits)
+    renderer = _Renderer(around, definitions, limits)
     try:
         renderer.run(template.main, data, around.variables)
     except RecursionError as error:
@@ -80,10 +87,9 @@ class _Continue(Exception):
 
 
 class _Renderer:
-    def __init__(
-        self, functions: Mapping[str, GoFunction], definitions: Mapping[str, Definition], limits: Limits
-    ) -> None:
-        self._functions = {**BUILTINS, **functions}
+    def __init__(self, around: Surroundings, definitions: Mapping[str, Definition], limits: Limits) -> None:
+        self._functions = {**BUILTINS, **around.functions}
+        self._written = around.written
         self._definitions = definitions
         self._limits = limits
         self._steps = limits.steps
@@ -115,6 +121,14 @@ class _Renderer:
             raise self.error(offset, f"makes more than {self._limits.output_characters:,} characters")
         self.out.append(text)
 
+    def _tail(self) -> str:
+        tail = ""
+        for part in reversed(self.out):
+            if len(tail) >= TAIL_CHARACTERS:
+                break
+            tail = part[-TAIL_CHARACTERS:] + tail
+        return tail
+
     def _walk(self, nodes: Nodes, dot: object) -> None:
         self._depth += 1
         if self._depth > self._limits.nesting:
@@ -133,7 +147,7 @@ class _Renderer:
             case ActionNode(pipeline):
                 value = self._pipeline(pipeline, dot)
                 if not pipeline.variables:
-                    self._write(printed(value), pipeline.offset)
+                    self._write(self._written(value, self._tail()), pipeline.offset)
             case IfNode() | WithNode():
                 self._branch(node, dot)
             case RangeNode():

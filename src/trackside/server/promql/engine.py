@@ -29,11 +29,16 @@ class Engine:
     """Called from any thread; holds nothing but its configuration and parsed expressions."""
 
     def __init__(
-        self, querier: Querier, limits: QueryLimits | None = None, lookback_ms: int = DEFAULT_LOOKBACK_MS
+        self,
+        querier: Querier,
+        limits: QueryLimits | None = None,
+        lookback_ms: int = DEFAULT_LOOKBACK_MS,
+        subquery_step_ms: int = DEFAULT_SUBQUERY_STEP_MS,
     ) -> None:
         self._querier = querier
         self.limits = limits or QueryLimits()
         self._lookback_ms = lookback_ms
+        self._subquery_step_ms = subquery_step_ms
         self._parse = lru_cache(maxsize=PARSED_QUERIES)(parse)
 
     def parsed(self, query: str) -> Expr:
@@ -87,7 +92,7 @@ class Engine:
             cancel=cancel or Cancellation(self.limits.timeout_ms),
             annotations=Annotations(query),
             lookback_ms=self._lookback_ms,
-            subquery_step_ms=DEFAULT_SUBQUERY_STEP_MS,
+            subquery_step_ms=self._subquery_step_ms,
             start_ms=start_ms,
             end_ms=end_ms,
             step_ms=step_ms,

@@ -50,6 +50,8 @@ class Ports:
 class _Outcome:
     samples: Samples | None = None
     error: str = ""
+    problem: str = ""
+    """The target is down, and its page is kept."""
     body_bytes: int = 0
     scraped: int = 0
     kept: int = 0
@@ -95,14 +97,13 @@ class TargetLoop:
             self._store(outcome, now_ms, seconds)
         except TracksideError as error:
             outcome.error = outcome.error or str(error)
-        samples = outcome.samples
-        self._ports.metrics.scraped(
-            self.target.pool, failed=bool(outcome.error), duplicates=samples.duplicates if samples else 0
-        )
+        duplicates = outcome.samples.duplicates if outcome.samples is not None else 0
+        reason = outcome.error or outcome.problem
+        self._ports.metrics.scraped(self.target.pool, failed=bool(reason), duplicates=duplicates)
         self.status = replace(
             self.status,
-            health=TargetHealth.DOWN if outcome.error else TargetHealth.UP,
-            last_error=outcome.error,
+            health=TargetHealth.DOWN if reason else TargetHealth.UP,
+            last_error=reason,
             last_scrape_ms=now_ms,
             last_scrape_s=seconds,
             samples=outcome.scraped,
@@ -123,7 +124,7 @@ class TargetLoop:
             if self.refusal:
                 raise ScrapeError(self.refusal)
             page = await self._source.pull(now_ms)
-            outcome.body_bytes = len(page.body)
+            outcome.body_bytes, outcome.problem = len(page.body), page.problem
             reading = await self._reading(page)
             outcome.scraped, outcome.kept = self._cache.counts(reading)
             # Before the store has heard of any new series: the limit is there to protect it.
@@ -203,7 +204,7 @@ class TargetLoop:
 
     def _report_values(self, outcome: _Outcome, seconds: float, added: int) -> Float64s:
         counts = (outcome.scraped, outcome.kept)
-        up = 0.0 if outcome.error else 1.0
+        up = 0.0 if outcome.error or outcome.problem else 1.0
         return np.array((up, seconds, *counts, added, *self._extra(outcome.body_bytes).values()), dtype=np.float64)
 
     def _extra(self, body_bytes: int) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from trackside.exceptions import ConfigError
 from trackside.instruments.registry import Registry
@@ -36,10 +37,34 @@ OwnTarget = tuple[str, str, Source]
 TargetKey = tuple[str, Labels]
 
 
+class GivenTarget(Protocol):
+    """A target that no discovery finds: something that this server asks in its own way."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def labels(self) -> Labels:
+        """All of them, `job` and `instance` too."""
+        ...
+
+    @property
+    def interval_ms(self) -> int: ...
+
+    @property
+    def timeout_ms(self) -> int:
+        """Told to whoever looks at the target. The source keeps to it by itself."""
+        ...
+
+    @property
+    def source(self) -> Source: ...
+
+
 @dataclass(slots=True)
 class _Running:
     loop: TargetLoop
     entry: Entry
+    source: Source
 
 
 @dataclass(slots=True)
@@ -72,6 +97,7 @@ class ScrapePools:
         self._own = own
         self._pools: dict[str, _Pool] = {}
         self._ours: dict[TargetKey, _Running] = {}
+        self._given: dict[str, dict[TargetKey, _Running]] = {}
         self._schedule.every(DISCOVERY_MS, self.tick_discovery)
 
     async def apply(self, defaults: GlobalConfig, configs: Sequence[ScrapeConfig], now_ms: int) -> None:
@@ -90,6 +116,21 @@ class ScrapePools:
                 pool.running = before.running
             await self._discover(pool, now_ms)
         self._start_own(defaults, now_ms)
+
+    def give(self, pool: str, targets: Sequence[GivenTarget], now_ms: int) -> None:
+        """Scrape these, and no others, under the name `pool`. One whose source has stayed is not interrupted."""
+        config = with_defaults(ScrapeConfig(job_name=pool), GlobalConfig())
+        before, running = self._given.get(pool, {}), {}
+        for given in targets:
+            target = Target(pool, given.url, given.labels, given.labels, given.interval_ms, given.timeout_ms)
+            old = before.pop(target.identity, None)
+            if old is None or old.loop.target != target or old.source is not given.source:
+                old = self._run(old, target, config, given.source, now_ms)
+            running[target.identity] = old
+        for gone in before.values():
+            self._end_one(gone, now_ms)
+        self._given[pool] = running
+        self._metrics.targets(pool, len(running), 0)
 
     async def tick_discovery(self, now_ms: int) -> None:
         """Look for targets that came or went."""
@@ -129,7 +170,8 @@ class ScrapePools:
         await self._clients.close()
 
     def _running_loops(self) -> list[_Running]:
-        return [*(one for pool in self._pools.values() for one in pool.running.values()), *self._ours.values()]
+        pools = [*(pool.running for pool in self._pools.values()), *self._given.values(), self._ours]
+        return [one for running in pools for one in running.values()]
 
     def _new_pools(self, defaults: GlobalConfig, configs: Sequence[ScrapeConfig]) -> dict[str, _Pool]:
         """Pools of the old configuration where it has not changed.
@@ -213,7 +255,7 @@ class ScrapePools:
         async def tick(at_ms: int) -> None:
             await loop.scrape(rounded(at_ms, first_ms, target.interval_ms))
 
-        return _Running(loop, self._schedule.every(target.interval_ms, tick, first_ms=first_ms))
+        return _Running(loop, self._schedule.every(target.interval_ms, tick, first_ms=first_ms), source)
 
     def _start_own(self, defaults: GlobalConfig, now_ms: int) -> None:
         for job, instance, source in self._own:

@@ -30,6 +30,8 @@ class Page:
 
     body: bytes
     content_type: str = TEXT
+    problem: str = ""
+    """Why the target counts as down although there is a page: it says so, and is stored all the same."""
 
 
 class Source(Protocol):
@@ -81,7 +83,7 @@ def http_client(config: HttpClientConfig) -> httpx.AsyncClient:
     Raises:
         OSError: a certificate or key cannot be read.
     """
-    context = _tls_context(config.tls_config)
+    context = tls_context(config.tls_config)
     # No cookies: what one target sets is not for the next, and nobody would ever throw them away.
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     if not config.proxy_url and not config.proxy_from_environment:
@@ -99,7 +101,7 @@ def http_client(config: HttpClientConfig) -> httpx.AsyncClient:
     )
 
 
-def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
+def tls_context(tls: TlsConfig) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca_file or None)
     if tls.insecure_skip_verify:
         context.check_hostname = False
@@ -224,10 +226,16 @@ def _headers(request: Request) -> dict[str, str]:
         "User-Agent": _USER_AGENT,
         **request.headers,
     }
-    for name, values in request.config.http_headers.items():
+    return headers | configured_headers(request.config)
+
+
+def configured_headers(config: HttpClientConfig) -> dict[str, str]:
+    """What the configuration adds to each request: credentials, and headers set by hand."""
+    headers = {}
+    for name, values in config.http_headers.items():
         secrets = [secret.get_secret_value() for secret in values.secrets]
         headers[name] = ", ".join([*values.values, *secrets, *map(_read, values.files)])
-    if (credentials := _credentials(request.config)) is not None:
+    if (credentials := _credentials(config)) is not None:
         headers["Authorization"] = credentials
     return headers
 
