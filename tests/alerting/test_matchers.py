@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trackside.model.labels import Labels
-from trackside.server.alerting.matchers import matches, parse_matchers
+from trackside.server.alerting.matchers import Syntax, matches, parse_matchers, read_matchers
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,10 @@ from trackside.server.alerting.matchers import matches, parse_matchers
         ('foo=""', ['foo=""']),
         (r'q="say \"hi\", \\ \n"', [r'q="say \"hi\", \\ \n"']),
         (r"trickier==\\=\=\"", [r'trickier="=\\=\\=\""']),
+        ('""="x"', ['="x"']),
+        ("{a=b", ['a="b"']),
+        (r'foo="\q"', [r'foo="\\q"']),
+        (r'foo="\x41"', [r'foo="\\x41"']),
         ("", []),
         ("{}", []),
     ],
@@ -39,17 +43,55 @@ def test_parses(text, expected):
         '="x"',
         'foo="bar',
         'foo=bar"',
-        "{a=b",
-        "a=b}",
+        '{"a"=b',
+        "a-b=c}",
         'foo=~"x("',
         'foo=="bar"',
-        '""="x"',
         "a=b,,c=d",
+        "foo=(?!x)y".replace("=", "=~", 1),
+        r'"a"="\xff"',
+        '"a"="b',
     ],
 )
 def test_refuses(text):
     with pytest.raises(ValueError, match=r"."):
         parse_matchers(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax", "expected"),
+    [
+        pytest.param("foo=", Syntax.FALLBACK, "classic matcher", id="only classic"),
+        pytest.param("foo=a b", Syntax.FALLBACK, "classic matcher", id="a blank"),
+        pytest.param(r'foo="\x41"', Syntax.FALLBACK, "in disagreement", id="two meanings"),
+        pytest.param('foo="a"', Syntax.FALLBACK, "", id="both"),
+        pytest.param('"k8s.pod"="a"', Syntax.FALLBACK, "", id="only UTF-8"),
+        pytest.param("foo=", Syntax.CLASSIC, "", id="asked for classic"),
+    ],
+)
+def test_what_is_doubtful_is_said(text, syntax, expected):
+    warning = read_matchers(text, syntax).warning
+    assert expected in warning if expected else warning == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax"),
+    [
+        pytest.param("foo=", Syntax.UTF8, id="no value"),
+        pytest.param("foo=a b", Syntax.UTF8, id="a blank"),
+        pytest.param('"foo bar"=a', Syntax.CLASSIC, id="a quoted name"),
+        pytest.param("foo-bar=a", Syntax.CLASSIC, id="no ASCII name"),
+    ],
+)
+def test_each_syntax_refuses_what_only_the_other_knows(text, syntax):
+    assert parse_matchers(text)
+    with pytest.raises(ValueError, match="expected"):
+        parse_matchers(text, syntax)
+
+
+def test_strictly_read_an_escape_is_a_character():
+    (one,) = parse_matchers(r'foo="\x41"', Syntax.UTF8)
+    assert one.value == "A"
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,23 @@ def test_what_is_not_said_is_inherited(read_route):
 def test_keys_are_alertmanagers_and_ids_are_unique(read_route):
     root = route_tree(read_route(TREE))
     assert [route.key for route in root.routes] == ['{}/{team="a"}', '{}/{severity="page"}', '{}/{team="a"}']
-    assert root.routes[1].routes[0].key == '{}/{severity="page"}/{job=~"db|cache"}'
+    assert root.routes[1].routes[0].key == '{}/{severity="page"}/{job=~"^(?:db|cache)$"}'
     assert len({route.route_id for route in root.routes}) == 3
+
+
+def test_time_intervals_are_not_inherited(read_route):
+    root = route_tree(
+        read_route("""
+  receiver: root
+  routes:
+  - mute_time_intervals: [night]
+    active_time_intervals: [day, weekend]
+    routes: [{match: {a: b}}]
+""")
+    )
+    (muted,) = root.routes
+    assert (muted.mute_time_intervals, muted.active_time_intervals) == (("night",), ("day", "weekend"))
+    assert (muted.routes[0].mute_time_intervals, muted.routes[0].active_time_intervals) == ((), ())
 
 
 def test_groups(read_route):
@@ -77,9 +92,9 @@ def test_groups(read_route):
         pytest.param("{receiver: r, routes: [{match_re: {a: '('}}]}", "not a regular expression", id="expression"),
         pytest.param("{receiver: r, routes: [{match: {'a b': c}}]}", "not a label name: 'a b'", id="label name"),
         pytest.param(
-            "{receiver: r, routes: [{mute_time_intervals: [x]}]}", "mute_time_intervals: this version", id="mute"
+            "{receiver: r, mute_time_intervals: [x]}", "the first route is never muted", id="mute at the root"
         ),
-        pytest.param("{receiver: r, active_time_intervals: [x]}", "active_time_intervals: this version", id="active"),
+        pytest.param("{receiver: r, active_time_intervals: [x]}", "the first route is never muted", id="active there"),
         pytest.param("{receiver: r, gruop_by: [x]}", "did you mean 'group_by'?", id="unknown key"),
         pytest.param("{group_by: [x]}", "must name a receiver", id="no receiver"),
         pytest.param("{receiver: r, matchers: [a=b]}", "has no matchers", id="matchers at the root"),

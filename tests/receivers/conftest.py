@@ -8,37 +8,50 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 
-import httpx
 import pytest
 
 from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import Labels
+from trackside.server.receivers.clients import Clients
+from trackside.server.receivers.config import ReceiverConfig, filled, integrations
+from trackside.server.receivers.defaults import NotificationDefaults
+from trackside.server.receivers.templates import NotificationTemplates
 
 NOW_MS = 1_700_000_000_000
 
 
 @dataclass
 class FakeServer:
-    """One request a connection. `answer` is sent as it is; None: the server keeps silent."""
+    """One request a connection. `answers` are sent as they are, the last to all that follow; None: it keeps silent."""
 
     answer: bytes | None = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    first: list[bytes] = field(default_factory=list)
+    """What it answers before `answer`."""
     requests: list[tuple[str, dict[str, str], object]] = field(default_factory=list)
+    """Request line, headers by lower-case name, and the body: JSON, or text."""
     url: str = ""
+    thread: str = ""
+    """What the integration says of the message that was delivered."""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             line, *lines = head.strip().split("\r\n")
             headers = {name.lower(): value for name, value in (one.split(": ", 1) for one in lines)}
-            body = await reader.readexactly(int(headers["content-length"]))
-            self.requests.append((line, headers, json.loads(body)))
-            if self.answer is None:
+            body = (await reader.readexactly(int(headers.get("content-length", 0)))).decode()
+            self.requests.append((line, headers, json.loads(body) if body[:1] in ("{", "[") else body))
+            answer = self.first.pop(0) if self.first else self.answer
+            if answer is None:
                 await asyncio.sleep(5)
             else:
-                writer.write(self.answer)
+                writer.write(answer)
                 await writer.drain()
         finally:
             writer.close()
+
+    @property
+    def bodies(self) -> list[object]:
+        return [body for _, _, body in self.requests]
 
 
 def status(code: int, *headers: str, body: str = "") -> bytes:
@@ -62,7 +75,15 @@ def alert(name: str = "Down", resolved: bool = False, **labels: str) -> Alert:
 
 def notification(*alerts: Alert) -> Notification:
     chosen = alerts or (alert(job="shop", i="1"), alert(job="shop", i="2"))
-    return Notification("team", '{}:{alertname="Down"}', Labels.of(alertname="Down"), chosen, "http://monitor")
+    return Notification(
+        "team",
+        '{}:{alertname="Down"}',
+        Labels.of(alertname="Down"),
+        chosen,
+        "http://monitor",
+        reason="first notification",
+        delivery_id="0123abcd",
+    )
 
 
 @pytest.fixture
@@ -82,7 +103,7 @@ def answer():
 
 @pytest.fixture
 def deliver():
-    """Run `send(notification, client)` of what `make(url)` gives against a server with this answer."""
+    """Send a message by what `make(url)` gives, to a server with this answer."""
 
     def run(make, message, server: FakeServer | None = None, tls: ssl.SSLContext | None = None) -> FakeServer:
         fake = server or FakeServer()
@@ -90,10 +111,11 @@ def deliver():
         async def story() -> None:
             listening = await asyncio.start_server(fake.handle, "127.0.0.1", 0, ssl=tls)
             fake.url = f"http{'s' if tls else ''}://127.0.0.1:{listening.sockets[0].getsockname()[1]}/hook"
+            clients = Clients()
             try:
-                async with httpx.AsyncClient(trust_env=False) as client:
-                    await make(fake.url).send(message, client)
+                fake.thread = await make(fake.url).send(message, clients.get)
             finally:
+                await clients.close()
                 listening.close()
 
         asyncio.run(story())
@@ -105,6 +127,28 @@ def deliver():
 @pytest.fixture
 def server():
     return FakeServer
+
+
+@pytest.fixture
+def templates():
+    return NotificationTemplates({}, lambda: NOW_MS + 60_000)
+
+
+@pytest.fixture
+def integration(templates):
+    """An integration of a kind, from its section; `{url}` within a text is where the fake server is."""
+
+    def make(kind, section=None, defaults=None, **values):
+        def at(url):
+            given = json.loads(json.dumps({**(section or {}), **values}).replace("{url}", url))
+            receiver = ReceiverConfig.model_validate({"name": "team", f"{kind}_configs": [given]})
+            complete = filled(receiver, NotificationDefaults.model_validate(defaults or {}))
+            (bound,) = integrations(complete, lambda _: None, templates)
+            return bound._integration
+
+        return at
+
+    return make
 
 
 @pytest.fixture

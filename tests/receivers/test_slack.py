@@ -1,12 +1,13 @@
 """Slack messages: their texts, and answers that look like success."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from trackside.exceptions import ConfigError, DeliveryError
-from trackside.server.receivers.config import ReceiverConfig
-from trackside.server.receivers.slack import Slack, SlackConfig, check_answer, message
+from trackside.server.receivers.slack import SlackConfig, check_answer, message
 from trackside.server.receivers.templates import NotificationTemplates
-from trackside.server.yamlfile import parse_yaml, section_of
 
 TEMPLATES = NotificationTemplates({}, lambda: 1_700_000_060_000)
 
@@ -16,16 +17,19 @@ def body(notification, templates=TEMPLATES, **config):
     return message(section, templates.texts(notification), notification)
 
 
-def test_the_default_message_says_what_is_wrong_and_where_to_look(new_notification):
+def test_the_default_message_is_alertmanagers(new_notification):
+    link = "http://monitor/#/alerts?receiver=team"
     assert body(new_notification(), channel="#alerts") == {
         "channel": "#alerts",
-        "username": "Trackside",
+        "username": "Alertmanager",
         "attachments": [
             {
                 "title": "[FIRING:2] Down (shop)",
-                "title_link": "http://monitor/alerts?receiver=team",
-                "text": "Down is bad <http://monitor/graph?a=b&c=d|Graph> <http://runbook/1|Runbook>\n" * 2,
-                "fallback": "[FIRING:2] Down (shop) | http://monitor/alerts?receiver=team",
+                "title_link": link,
+                "text": "",
+                "fallback": f"[FIRING:2] Down (shop) | {link}",
+                "callback_id": "",
+                "footer": "",
                 "color": "danger",
                 "mrkdwn_in": ["fallback", "pretext", "text"],
             }
@@ -33,16 +37,32 @@ def test_the_default_message_says_what_is_wrong_and_where_to_look(new_notificati
     }
 
 
-def test_the_end_is_green(new_notification, new_alert):
-    (attachment,) = body(new_notification(new_alert(resolved=True)))["attachments"]
+OURS = '{{ template "trackside.slack.text" . }}'
+
+
+def test_our_own_text_says_what_is_wrong_and_where_to_look(new_notification, new_alert):
+    (attachment,) = body(new_notification(new_alert(job="shop")), text=OURS)["attachments"]
+    silence = "http://monitor/silences/new?matchers=alertname%3D%22Down%22%0Ajob%3D%22shop%22"
+    assert attachment["text"].splitlines() == [
+        "Down is bad",
+        "_since Nov 14 22:13 UTC, value 1_ <http://monitor/graph?a=b&c=d|Graph> <http://runbook/1|Runbook>"
+        f" <{silence}|Silence>",
+    ]
+
+
+def test_the_end_is_green_and_says_when(new_notification, new_alert):
+    (attachment,) = body(new_notification(new_alert(resolved=True)), text=OURS)["attachments"]
     assert (attachment["title"], attachment["color"]) == ("[RESOLVED] Down", "good")
-    assert attachment["text"].startswith(":white_check_mark: Down is bad")
+    assert attachment["text"].startswith(
+        ":white_check_mark: Down is bad\n_over since 22:13 UTC, began Nov 14 22:13 UTC"
+    )
 
 
 def test_a_long_list_is_cut(new_notification, new_alert):
-    (attachment,) = body(new_notification(*(new_alert(i=str(number)) for number in range(33))))["attachments"]
-    lines = attachment["text"].splitlines()
-    assert (len(lines), lines[-1]) == (21, "and 13 more")
+    message = new_notification(*(new_alert(i=str(number)) for number in range(33)))
+    (attachment,) = body(message, text=OURS)["attachments"]
+    assert attachment["text"].count("Down is bad") == 20
+    assert attachment["text"].splitlines()[-1] == "and 13 more"
 
 
 def test_all_texts_are_templates(new_notification):
@@ -56,7 +76,14 @@ def test_all_texts_are_templates(new_notification):
         color='{{ if eq .CommonLabels.job "shop" }}#ff0000{{ end }}',
         short_fields=True,
         fields=[{"title": "Job", "value": "{{ .CommonLabels.job }}"}, {"title": "n", "value": "1", "short": False}],
-        actions=[{"text": "Runbook", "url": "{{ (index .Alerts 0).Annotations.runbook_url }}", "style": "primary"}],
+        actions=[
+            {
+                "type": "button",
+                "text": "Runbook",
+                "url": "{{ (index .Alerts 0).Annotations.runbook_url }}",
+                "style": "primary",
+            }
+        ],
         link_names=True,
     )
     assert (made["username"], made["icon_emoji"], made["text"], made["link_names"]) == (
@@ -92,9 +119,75 @@ def test_templates_of_files_are_there_and_win(new_notification):
         NotificationTemplates({"b.tmpl": "\n{{ nosuch }}"}, lambda: 0)
 
 
-def test_it_is_posted(deliver, new_notification):
-    fake = deliver(lambda url: Slack(SlackConfig(api_url=url, title="t"), TEMPLATES), new_notification())
-    assert fake.requests[0][2]["attachments"][0]["title"] == "t"
+def test_a_button_may_send_a_value_after_a_question(new_notification):
+    action = {
+        "type": "button",
+        "text": "Ack",
+        "name": "ack",
+        "value": "{{ .GroupKey }}",
+        "confirm": {"text": "Sure?", "ok_text": "Yes"},
+    }
+    (attachment,) = body(new_notification(), actions=[action])["attachments"]
+    assert attachment["actions"] == [
+        {
+            "type": "button",
+            "text": "Ack",
+            "name": "ack",
+            "value": '{}:{alertname="Down"}',
+            "confirm": {"text": "Sure?", "ok_text": "Yes"},
+        }
+    ]
+
+
+def test_it_is_posted(deliver, integration, new_notification):
+    fake = deliver(integration("slack", api_url="{url}", title="t"), new_notification())
+    assert fake.bodies[0]["attachments"][0]["title"] == "t"
+    assert fake.thread == ""
+
+
+def posted(channel="C1", ts="1.5"):
+    return json.dumps({"ok": True, "channel": channel, "ts": ts})
+
+
+APP = {"app_url": "{url}/api/chat.postMessage", "app_token": "xoxb-1", "channel": "#c"}
+
+
+def test_an_app_logs_in(deliver, integration, new_notification, server, answer):
+    fake = deliver(integration("slack", APP), new_notification(), server(answer(200, body=posted())))
+    ((line, headers, body),) = fake.requests
+    assert (line, headers["authorization"]) == ("POST /hook/api/chat.postMessage HTTP/1.1", "Bearer xoxb-1")
+    assert (body["channel"], fake.thread) == ("#c", "")
+
+
+def test_a_message_is_changed_instead_of_repeated(deliver, integration, new_notification, server, answer):
+    app = integration("slack", APP, update_message=True)
+    fake = deliver(app, new_notification(), server(answer(200, body=posted())))
+    assert fake.thread == "C1/1.5"
+    again = deliver(app, replace(new_notification(), thread=fake.thread), server(answer(200, body=posted())))
+    ((line, _, body),) = again.requests
+    assert line == "POST /hook/api/chat.update HTTP/1.1"
+    assert (body["channel"], body["ts"], again.thread) == ("C1", "1.5", "C1/1.5")
+
+
+def test_the_next_outage_gets_a_message_of_its_own(deliver, integration, new_notification, new_alert, server, answer):
+    over = replace(new_notification(new_alert(resolved=True)), thread="C1/1.5")
+    fake = deliver(integration("slack", APP, update_message=True), over, server(answer(200, body=posted())))
+    assert (fake.bodies[0]["ts"], fake.thread) == ("1.5", "")
+
+
+def test_a_message_that_is_gone_is_told_anew(deliver, integration, new_notification, server, answer):
+    gone = answer(200, body='{"ok":false,"error":"message_not_found"}')
+    fake = server(answer(200, body=posted(ts="2.5")), [gone])
+    deliver(integration("slack", APP, update_message=True), replace(new_notification(), thread="C1/1.5"), fake)
+    assert [body.get("ts") for body in fake.bodies] == ["1.5", None]
+    assert fake.thread == "C1/2.5"
+
+
+def test_a_limit_is_waited_for_and_not_told_anew(deliver, integration, new_notification, server, answer):
+    fake = server(answer(429, "Retry-After: 30"))
+    with pytest.raises(DeliveryError) as raised:
+        deliver(integration("slack", APP, update_message=True), replace(new_notification(), thread="C1/1.5"), fake)
+    assert (raised.value.retry, raised.value.retry_after_s, len(fake.requests)) == (True, 30.0, 1)
 
 
 @pytest.mark.parametrize("text", ["ok", "", '{"ok": true}', "Thanks!", "{broken", "[]", "<html>"])
@@ -115,18 +208,3 @@ def test_answers_that_only_look_fine(text, reason, retry):
     with pytest.raises(DeliveryError) as raised:
         check_answer(text)
     assert (raised.value.reason, raised.value.retry) == (reason, retry)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("{channel: '#c'}", "expected either `api_url` or `api_url_file`", id="no URL"),
-        pytest.param("{api_url: hooks}", "expected the URL of an incoming webhook", id="no web address"),
-        pytest.param("{api_url: 'https://x', title: '{{ .X '}", "this template does not parse", id="template"),
-        pytest.param("{api_url: 'https://x', app_token: t}", "unknown key", id="unknown key"),
-    ],
-)
-def test_refused_configuration(text, expected):
-    with pytest.raises(ConfigError) as raised:
-        section_of(parse_yaml(f"name: r\nslack_configs: [{text}]\n", "t.yml"), ReceiverConfig)
-    assert expected in str(raised.value)

@@ -39,3 +39,12 @@ def test_alerts_as_json_are_those_of_the_webhook(new_notification):
 @pytest.mark.parametrize("text", ['{{ tz "Nowhere" now }}', '{{ date "x" 1 }}', '{{ dict "a" }}', "{{ toJson . }}"])
 def test_fails(new_notification, text):
     assert TEMPLATES.texts(new_notification()).render(text, "failed") == "failed"
+
+
+def test_of_more_alerts_than_fit_the_first_are_told(new_notification, new_alert):
+    many = new_notification(*(new_alert(i=str(number), text="x" * 1_000) for number in range(600)))
+    texts = TEMPLATES.texts(many)
+    told = texts.render("{{ range .Alerts }}{{ .Labels.text }}{{ end }} {{ .TruncatedAlerts }} more")
+    assert told == "x" * 100_000 + " 500 more"
+    assert texts.render("{{ len .Alerts }}") == "600"
+    assert texts.render("{{ .Nothing }}", "failed") == "failed"

@@ -1,19 +1,22 @@
 """The webhook: its JSON, and what each answer means."""
 
+import re
 import ssl
 from pathlib import Path
 
 import pytest
 
-from trackside.exceptions import ConfigError, DeliveryError
-from trackside.server.receivers.config import ReceiverConfig
+from trackside.exceptions import DeliveryError
 from trackside.server.receivers.fingerprint import fingerprint
+from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.receivers.webhook import Webhook, WebhookConfig, payload
-from trackside.server.yamlfile import parse_yaml, section_of
+
+CERTIFICATE = Path(__file__).parent / "testdata" / "untrusted.pem"
+TEMPLATES = NotificationTemplates({}, lambda: 0)
 
 
 def hook(**config):
-    return lambda url: Webhook(WebhookConfig(url=url, **config))
+    return lambda url: Webhook(WebhookConfig.model_validate({"url": url, **config}), TEMPLATES)
 
 
 def test_the_payload_is_alertmanagers(new_notification, new_alert):
@@ -30,6 +33,7 @@ def test_the_payload_is_alertmanagers(new_notification, new_alert):
         "commonLabels": {"alertname": "Down", "job": "shop"},
         "commonAnnotations": {"summary": "Down is bad", "runbook_url": "http://runbook/1"},
         "externalURL": "http://monitor",
+        "notification_reason": "first notification",
     }
     assert first == {
         "status": "firing",
@@ -83,12 +87,12 @@ def test_secrets_are_read_from_files_at_each_use(deliver, new_notification, tmp_
 
     def from_file(url):
         address.write_text(f"{url}\n")
-        return Webhook(WebhookConfig(url_file=str(address)))
+        return Webhook(WebhookConfig(url_file=str(address)), TEMPLATES)
 
     assert deliver(from_file, new_notification()).requests
     address.unlink()
     with pytest.raises(DeliveryError, match="cannot read") as raised:
-        deliver(lambda url: Webhook(WebhookConfig(url_file=str(address))), new_notification())
+        deliver(lambda url: Webhook(WebhookConfig(url_file=str(address)), TEMPLATES), new_notification())
     assert raised.value.retry
 
 
@@ -109,7 +113,6 @@ def test_secrets_are_read_from_files_at_each_use(deliver, new_notification, tmp_
         pytest.param(429, ["Retry-After: soon"], True, None, id="a hint that is none"),
         pytest.param(400, ["Retry-After: 7"], False, None, id="refused"),
         pytest.param(404, [], False, None, id="not there"),
-        pytest.param(302, ["Location: http://127.0.0.1/"], False, None, id="a redirection is not followed"),
     ],
 )
 def test_answers(deliver, new_notification, server, answer, code, headers, retry, after_s):
@@ -140,7 +143,7 @@ def test_a_connection_that_breaks(deliver, new_notification, server):
 
 def test_a_certificate_nobody_vouches_for(deliver, new_notification):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(Path(__file__).parent / "testdata" / "untrusted.pem")
+    tls.load_cert_chain(CERTIFICATE)
     with pytest.raises(DeliveryError, match="its certificate is not trusted: self-signed certificate") as raised:
         deliver(hook(), new_notification(), tls=tls)
     assert (raised.value.retry, raised.value.maybe_sent) == (True, False)
@@ -148,33 +151,156 @@ def test_a_certificate_nobody_vouches_for(deliver, new_notification):
 
 def test_nobody_listens(deliver, new_notification, unused_port):
     with pytest.raises(DeliveryError, match="no connection") as raised:
-        deliver(lambda url: Webhook(WebhookConfig(url=f"http://127.0.0.1:{unused_port}/")), new_notification())
+        deliver(lambda url: hook()(f"http://127.0.0.1:{unused_port}/"), new_notification())
     assert (raised.value.retry, raised.value.maybe_sent) == (True, False)
 
 
+def test_a_redirection_within_the_host_is_followed(deliver, new_notification, server, answer):
+    fake = server(first=[answer(308, "Location: /elsewhere")])
+    deliver(hook(), new_notification(), fake)
+    assert [line for line, _, _ in fake.requests] == ["POST /hook HTTP/1.1", "POST /elsewhere HTTP/1.1"]
+    assert fake.bodies[0] == fake.bodies[1]
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("code", "location", "follow", "reason"),
     [
-        pytest.param("{}", "expected either `url` or `url_file`", id="no URL"),
-        pytest.param("{url: 'http://x', url_file: y}", "expected either `url` or `url_file`", id="both"),
-        pytest.param("{url: 'ftp://x'}", "expected a URL that begins with http:// or https://", id="scheme"),
-        pytest.param("{url: 'http://x', max_alerts: -1}", "max_alerts", id="negative"),
-        pytest.param("{url: 'http://x', timeout: 5}", "expected a duration such as 5s", id="duration"),
-        pytest.param("{url: 'http://x', http_config: {proxy_url: y}}", "unknown key", id="unknown key"),
-        pytest.param(
-            "{url: 'http://x', http_config: {basic_auth: {username: u}, authorization: {credentials: c}}}",
-            "`basic_auth` and `authorization` exclude each other",
-            id="two ways to log in",
-        ),
-        pytest.param(
-            "{url: 'http://x', http_config: {authorization: {}}}",
-            "expected either `credentials` or `credentials_file`",
-            id="no credentials",
-        ),
+        pytest.param(307, "http://localhost/x", True, "redirects to http://localhost", id="to another host"),
+        pytest.param(302, "/x", True, "a redirect that loses the message", id="one that makes a GET of it"),
+        pytest.param(308, "/hook", True, "redirects more than 5 times", id="in a circle"),
+        pytest.param(308, "/x", False, "answered 308 Reason", id="not wanted"),
     ],
 )
-def test_refused_configuration(text, expected):
-    with pytest.raises(ConfigError) as raised:
-        section_of(parse_yaml(f"name: r\nwebhook_configs:\n- {text}\n", "t.yml"), ReceiverConfig)
-    assert str(raised.value).startswith("t.yml:3: webhook_configs[0]")
-    assert expected in str(raised.value)
+def test_redirections_that_are_not_followed(deliver, new_notification, server, answer, code, location, follow, reason):
+    config = {"follow_redirects": follow}
+    with pytest.raises(DeliveryError) as raised:
+        deliver(hook(http_config=config), new_notification(), server(answer(code, f"Location: {location}")))
+    assert reason in raised.value.reason
+    assert not raised.value.retry
+
+
+def test_a_certificate_may_go_unchecked_or_be_trusted(deliver, new_notification):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(CERTIFICATE)
+    trusted = {"ca_file": str(CERTIFICATE)}
+    inline = re.search(r"-----BEGIN CERTIFICATE.*END CERTIFICATE-----", CERTIFICATE.read_text(), re.S)[0]
+    for config in ({"insecure_skip_verify": True}, trusted, {"ca": inline}):
+        assert deliver(hook(http_config={"tls_config": config}), new_notification(), tls=tls).requests
+    with pytest.raises(DeliveryError, match="not valid for 'localhost'"):
+        deliver(hook(http_config={"tls_config": {**trusted, "server_name": "localhost"}}), new_notification(), tls=tls)
+
+
+def test_a_certificate_of_our_own_is_shown(deliver, new_notification):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(CERTIFICATE)
+    tls.load_verify_locations(CERTIFICATE)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    pem = CERTIFICATE.read_text()
+    ours = {"insecure_skip_verify": True, "cert": pem, "key": pem}
+    assert deliver(hook(http_config={"tls_config": ours}), new_notification(), tls=tls).requests
+    with pytest.raises(DeliveryError):
+        deliver(hook(http_config={"tls_config": {"insecure_skip_verify": True}}), new_notification(), tls=tls)
+
+
+def test_a_certificate_that_cannot_be_read_is_tried_again(deliver, new_notification):
+    with pytest.raises(DeliveryError, match="certificate or key cannot be used") as raised:
+        deliver(hook(http_config={"tls_config": {"ca_file": "/nowhere/ca.pem"}}), new_notification())
+    assert raised.value.retry
+
+
+def test_a_proxy_is_asked(deliver, new_notification, server):
+    proxy = server()
+
+    def through(url):
+        return hook(http_config={"proxy_url": url})("http://receiver.invalid/hook")
+
+    deliver(through, new_notification(), proxy)
+    assert proxy.requests[0][0] == "POST http://receiver.invalid/hook HTTP/1.1"
+
+
+def test_headers_of_ones_own(deliver, new_notification, tmp_path):
+    (tmp_path / "h").write_text("c\n")
+    given = {"X-A": {"values": ["a"], "secrets": ["b"], "files": [str(tmp_path / "h")]}}
+    fake = deliver(hook(http_config={"http_headers": given}), new_notification())
+    assert fake.requests[0][1]["x-a"] == "a, b, c"
+
+
+def test_a_secret_with_a_line_break_is_not_shown(deliver, new_notification):
+    with pytest.raises(DeliveryError, match="a header has a character") as raised:
+        deliver(hook(http_config={"authorization": {"credentials": "abc\nsecret"}}), new_notification())
+    assert "secret" not in raised.value.reason
+
+
+def test_oauth_asks_for_a_token_first(deliver, new_notification, server, answer):
+    token = answer(200, body='{"access_token": "tok", "token_type": "bearer"}')
+    fake = server(first=[token])
+
+    def make(url):
+        oauth = {"client_id": "me", "client_secret": "s", "token_url": f"{url}/token", "scopes": ["a", "b"]}
+        return hook(http_config={"oauth2": oauth})(url)
+
+    deliver(make, new_notification(), fake)
+    (line, asked, form), (_, headers, _) = fake.requests
+    assert line == "POST /hook/token HTTP/1.1"
+    assert asked["authorization"] == "Basic bWU6cw=="
+    assert form == "grant_type=client_credentials&scope=a+b"
+    assert headers["authorization"] == "Bearer tok"
+
+
+@pytest.mark.parametrize(
+    ("status_code", "body", "reason", "retry"),
+    [
+        (401, "", "the token was refused: 401", False),
+        (503, "", "the token was refused: 503", True),
+        (200, "{}", "holds no access_token", True),
+        (200, "[]", "holds no access_token", True),
+        (200, "<html>", "holds no access_token", True),
+    ],
+)
+def test_no_token_no_message(deliver, new_notification, server, answer, status_code, body, reason, retry):
+    fake = server(answer(status_code, body=body))
+
+    def make(url):
+        return hook(http_config={"oauth2": {"client_id": "me", "client_secret": "s", "token_url": url}})(url)
+
+    with pytest.raises(DeliveryError, match=reason) as raised:
+        deliver(make, new_notification(), fake)
+    assert (len(fake.requests), raised.value.retry) == (1, retry)
+
+
+def test_what_a_message_is_called_is_the_same_at_each_attempt(deliver, new_notification):
+    assert deliver(hook(), new_notification()).requests[0][1]["idempotency-key"] == "0123abcd"
+
+
+def test_the_address_may_be_a_template(deliver, new_notification):
+    fake = deliver(lambda url: hook()(url + "/{{ .CommonLabels.job }}"), new_notification())
+    assert fake.requests[0][0] == "POST /hook/shop HTTP/1.1"
+    with pytest.raises(DeliveryError, match="a template failed"):
+        deliver(lambda url: hook()(url + "/{{ .Nothing }}"), new_notification())
+
+
+def test_a_payload_of_ones_own(deliver, new_notification):
+    payload = {
+        "text": "{{ .Status }}",
+        "count": "{{ .Alerts | len }}",
+        "list": ["{{ range .Alerts }}{{ .Labels.i }}{{ end }}", "fixed", 3, True],
+        "obj": {"{{ .Status }}": "{{ .CommonLabels | toJson }}"},
+        "yaml": "a: 1\nb: [x]",
+        "failed": "{{ .Nothing }}",
+        "reference": "&a [*a]",
+        "nan": "NaN",
+        "reason": "{{ .NotificationReason }}",
+    }
+    assert deliver(hook(payload=payload), new_notification()).bodies == [
+        {
+            "text": "firing",
+            "count": 2,
+            "list": [12, "fixed", 3, True],
+            "obj": {"firing": {"alertname": "Down", "job": "shop"}},
+            "yaml": {"a": 1, "b": ["x"]},
+            "failed": None,
+            "reference": "&a [*a]",
+            "nan": "NaN",
+            "reason": "first notification",
+        }
+    ]

@@ -1,65 +1,123 @@
-"""Matchers as routes write them: `team="a"`, `{severity=~"page|critical", "k8s.pod"!=""}`."""
+"""Matchers as routes, inhibit rules and silences write them: `team="a"`, `{severity=~"page|critical", "a.b"!=""}`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
 
-from trackside.model.labels import Labels
+from trackside.model.labels import Labels, quoted
 from trackside.model.matchers import Matcher, MatchOp
+from trackside.server.gotemplate.literals import unquote
 from trackside.server.regex import compiled
 
-_WORD = r"[^\s{}!=~,\\\"'`]+"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_MODERN = re.compile(rf"\s*(?P<name>{_QUOTED}|{_WORD})\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_QUOTED}|{_WORD})\s*", re.S)
-# As Alertmanager had it before 0.27: names are ASCII, values need no quotes and may be empty or hold blanks.
-_CLASSIC = re.compile(
-    rf"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_QUOTED}|(?:[^\\\x22,]|\\.)*)\s*", re.S
+
+class Syntax(Enum):
+    """How matchers are read, by the name of Alertmanager's feature flag."""
+
+    FALLBACK = ""
+    """As UTF-8 matchers; what is none of them, or means something else there, as before version 0.27."""
+    UTF8 = "utf8-strict-mode"
+    CLASSIC = "classic-mode"
+    """As before version 0.27: names are ASCII, values need no quotes and may be empty or hold blanks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text says, and what is doubtful about it."""
+
+    matchers: tuple[Matcher, ...]
+    warning: str = ""
+
+
+# What Go calls a space, which is not what Python does.
+_SPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_BLANK = rf"[{_SPACE}]*"
+_ENDS = re.compile(rf"{_BLANK}\Z")
+_WORD = rf"[^{_SPACE}{{}}!=~,\\\"'`]+"
+_NAME = re.compile(_WORD)
+_QUOTED = (
+    r'"(?:[^"\\\n]|\\(?:[abfnrtv\\"]|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
+    r'|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}))*"'
 )
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.S)
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
+_UTF8 = re.compile(
+    rf"{_BLANK}(?P<name>{_QUOTED}|{_WORD}){_BLANK}(?P<op>=~|!=|!~|=){_BLANK}(?P<value>{_QUOTED}|{_WORD}){_BLANK}"
+)
+_CLASSIC = re.compile(r"\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<op>=~|=|!=|!~)(?P<value>.*)", re.S | re.A)
+_CLASSIC_ESCAPE = re.compile(r'\\([n"\\])')
+_CLASSIC_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+# Up to a comma that is not between quotes. A backslash takes the first character after it that is no comma.
+_CLASSIC_TOKEN = re.compile(r'(?:[^",\\]|\\[^,]?|"(?:[^"\\]|\\,*[^,]?)*(?:"|\Z))*', re.S)
 
 
-def parse_matchers(text: str) -> tuple[Matcher, ...]:
+def parse_matchers(text: str, syntax: Syntax = Syntax.FALLBACK) -> tuple[Matcher, ...]:
     """
     Raises:
         ValueError: not a list of matchers; the message says what was expected, and where.
     """
+    return read_matchers(text, syntax).matchers
+
+
+def read_matchers(text: str, syntax: Syntax = Syntax.FALLBACK) -> Reading:
+    """
+    Raises:
+        ValueError: not a list of matchers; the message says what was expected, and where.
+    """
+    if syntax is Syntax.UTF8:
+        return Reading(_utf8(text))
+    if syntax is Syntax.CLASSIC:
+        return Reading(_classic(text))
     try:
-        return _parsed(text, _MODERN)
-    except ValueError as modern:
+        modern = _utf8(text)
+    except ValueError as refusal:
         try:
-            return _parsed(text, _CLASSIC)
+            classic = _classic(text)
         except ValueError:
-            raise modern from None
+            raise refusal from None
+        return Reading(classic, f"{text!r} is read as a classic matcher; quoted it is understood by all versions")
+    try:
+        classic = _classic(text)
+    except ValueError:
+        return Reading(modern)
+    if modern == classic:
+        return Reading(modern)
+    return Reading(classic, f"the two ways to read matchers are in disagreement about {text!r}; the classic one holds")
 
 
-def _parsed(text: str, pattern: re.Pattern[str]) -> tuple[Matcher, ...]:
-    inner = text.strip()
-    if inner.startswith("{") != inner.endswith("}"):
-        raise ValueError(f"{text!r}: a brace without its pair")
-    if inner.startswith("{"):
-        inner = inner[1:-1]
-    found: list[Matcher] = []
-    at = 0
-    while at < len(inner) and inner[at:].strip():
-        match = pattern.match(inner, at)
-        if match is None:
-            raise ValueError(f'{text!r}: expected a matcher such as team="a" at {inner[at:].strip()[:30]!r}')
-        found.append(_matcher(match, text))
-        at = match.end()
-        if at < len(inner):
-            if inner[at] != ",":
-                raise ValueError(f"{text!r}: expected a comma before {inner[at:][:30]!r}")
-            at += 1
-    return tuple(found)
+def parse_matcher(text: str, syntax: Syntax = Syntax.FALLBACK) -> Matcher:
+    """One matcher without braces, as a filter of the API has it: a comma may be part of a classic value.
+
+    Raises:
+        ValueError: not one matcher; the message says what was expected.
+    """
+    if syntax is Syntax.CLASSIC:
+        return _classic_matcher(text)
+    try:
+        modern = _utf8_matcher(text)
+    except ValueError as refusal:
+        if syntax is Syntax.UTF8:
+            raise
+        try:
+            return _classic_matcher(text)
+        except ValueError:
+            raise refusal from None
+    if syntax is Syntax.UTF8:
+        return modern
+    try:
+        # Where the two ways to read it disagree, the classic one holds.
+        return _classic_matcher(text)
+    except ValueError:
+        return modern
 
 
-def _matcher(match: re.Match[str], text: str) -> Matcher:
-    name, value = _unquoted(match["name"]), _unquoted(match["value"].strip())
-    if not name:
-        raise ValueError(f"{text!r}: the name of a label is empty")
-    return matcher(name, MatchOp(match["op"]), value)
+def _utf8_matcher(text: str) -> Matcher:
+    if text.strip(_GO_SPACES).startswith("{"):
+        raise ValueError(f"{text!r}: expected one matcher without braces")
+    found = _utf8(text)
+    if len(found) != 1:
+        raise ValueError(f"{text!r}: expected one matcher, found {len(found)}")
+    return found[0]
 
 
 def matcher(name: str, op: MatchOp, value: str) -> Matcher:
@@ -70,6 +128,14 @@ def matcher(name: str, op: MatchOp, value: str) -> Matcher:
     if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
         compiled(value)
     return Matcher(name, op, value)
+
+
+def written(one: Matcher) -> str:
+    """As Alertmanager writes it: a name of other than plain characters stands between quotes."""
+    text = str(one)
+    if _NAME.fullmatch(one.name):
+        return text
+    return f'"{quoted(one.name)}"{text[len(one.name) :]}'
 
 
 def matches(matchers: Iterable[Matcher], labels: Labels) -> bool:
@@ -87,17 +153,70 @@ def _holds(one: Matcher, value: str) -> bool:
     return found == (one.op is MatchOp.REGEX)
 
 
-def _unquoted(text: str) -> str:
-    inner = text[1:-1] if text.startswith('"') else text
-    data = bytearray()
+def _utf8(text: str) -> tuple[Matcher, ...]:
+    inner = text.strip(_GO_SPACES)
+    if inner.startswith("{") != inner.endswith("}") or inner == "{":
+        raise ValueError(f"{text!r}: a brace without its pair")
+    if inner.startswith("{"):
+        inner = inner[1:-1]
+    found: list[Matcher] = []
     at = 0
-    for escape in _ESCAPE.finditer(inner):
-        data += inner[at : escape.start()].encode("utf-8", "surrogatepass")
-        byte, code, letter = escape.groups()
-        if letter is not None:
-            data += _ESCAPES.get(letter, "\\" + letter).encode()
-        else:
-            data += bytes([int(byte, 16)]) if byte else chr(int(code, 16)).encode("utf-8", "replace")
-        at = escape.end()
-    data += inner[at:].encode("utf-8", "surrogatepass")
-    return data.decode("utf-8", "replace")
+    while not _ENDS.match(inner, at):
+        match = _UTF8.match(inner, at)
+        if match is None:
+            raise ValueError(f'{text!r}: expected a matcher such as team="a" at {inner[at : at + 30].strip()!r}')
+        found.append(matcher(_unquoted(match["name"]), MatchOp(match["op"]), _unquoted(match["value"])))
+        at = match.end()
+        if at < len(inner):
+            if inner[at] != ",":
+                raise ValueError(f"{text!r}: expected a comma before {inner[at : at + 30]!r}")
+            at += 1
+    return tuple(found)
+
+
+_GO_SPACES = "".join(char for char in map(chr, range(0x3001)) if re.fullmatch(f"[{_SPACE}]", char))
+
+
+def _unquoted(text: str) -> str:
+    if not text.startswith('"'):
+        return text
+    value = unquote(text)
+    if "\ufffd" in value and "\ufffd" not in text:
+        raise ValueError(f"{text}: not UTF-8")
+    return value
+
+
+def _classic(text: str) -> tuple[Matcher, ...]:
+    inner = text.removeprefix("{").removesuffix("}")
+    found: list[Matcher] = []
+    at = 0
+    while at < len(inner):
+        token = _CLASSIC_TOKEN.match(inner, at)
+        # The pattern may match nothing, so it always matches.
+        end = token.end() if token is not None else at
+        if inner[at:end].strip() or end < len(inner):
+            found.append(_classic_matcher(inner[at:end]))
+        at = end + 1
+    return tuple(found)
+
+
+def _classic_matcher(text: str) -> Matcher:
+    match = _CLASSIC.fullmatch(text)
+    if match is None:
+        raise ValueError(f'{text!r}: expected a matcher such as team="a"')
+    value = match["value"].strip("\t\n\f\r ")
+    if value.startswith('"'):
+        body = value[1:]
+        if not body.endswith('"') or _escapes_its_end(body):
+            raise ValueError(f"{text!r}: a double quote without its pair")
+        value = body[:-1]
+    if '"' in _CLASSIC_ESCAPE.sub("", value):
+        raise ValueError(f"{text!r}: a double quote within a value needs a backslash before it")
+    # Any other backslash stands for itself.
+    plain = _CLASSIC_ESCAPE.sub(lambda escape: _CLASSIC_ESCAPES[escape[1]], value)
+    return matcher(match["name"], MatchOp(match["op"]), plain)
+
+
+def _escapes_its_end(body: str) -> bool:
+    before = body[:-1]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1

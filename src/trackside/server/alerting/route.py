@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher
 from trackside.server.alerting.config import ALL_LABELS, RouteConfig
-from trackside.server.alerting.matchers import matches
+from trackside.server.alerting.matchers import matches, written
 
 GROUP_WAIT_MS = 30_000
 GROUP_INTERVAL_MS = 5 * 60_000
@@ -30,6 +30,10 @@ class Route:
     """As Alertmanager writes it: `{}/{team="a"}`. Two routes may share it."""
     route_id: str
     """The key with the place of each route among its siblings, which no two share."""
+    mute_time_intervals: tuple[str, ...] = ()
+    """Names. Within any of them nobody is told. Not inherited, as `active_time_intervals`."""
+    active_time_intervals: tuple[str, ...] = ()
+    """Names. Outside all of them nobody is told; () is always."""
     routes: tuple[Route, ...] = ()
 
     def matching(self, labels: Labels) -> tuple[Route, ...]:
@@ -67,6 +71,8 @@ def _filled(config: RouteConfig, parent: Route, key: str, route_id: str) -> Rout
         config.continue_,
         key,
         route_id,
+        config.mute_time_intervals,
+        config.active_time_intervals,
     )
     children = tuple(_child(child, route, index) for index, child in enumerate(config.routes))
     return replace(route, routes=children)
@@ -74,7 +80,7 @@ def _filled(config: RouteConfig, parent: Route, key: str, route_id: str) -> Rout
 
 def _child(config: RouteConfig, parent: Route, index: int) -> Route:
     matchers = sorted(config.all_matchers, key=lambda one: (one.name, one.value, one.op.value))
-    part = "{" + ",".join(map(str, matchers)) + "}"
+    part = "{" + ",".join(map(written, matchers)) + "}"
     return _filled(config, parent, f"{parent.key}/{part}", f"{parent.route_id}/{part}/{index}")
 
 

@@ -2,53 +2,153 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
-import httpx
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trackside.model.alerts import Notification
+from trackside.server.receivers.apprise import Apprise, AppriseConfig
+from trackside.server.receivers.defaults import NotificationDefaults
+from trackside.server.receivers.discord import Discord, DiscordConfig
+from trackside.server.receivers.email import Email, EmailConfig
+from trackside.server.receivers.incidentio import Incidentio, IncidentioConfig
+from trackside.server.receivers.integration import ClientFor, Sends
+from trackside.server.receivers.mattermost import Mattermost, MattermostConfig
+from trackside.server.receivers.msteams import MsTeams, MsTeamsConfig, MsTeamsV2, MsTeamsV2Config
+from trackside.server.receivers.opsgenie import OpsGenie, OpsGenieConfig
+from trackside.server.receivers.pagerduty import Pagerduty, PagerdutyConfig
+from trackside.server.receivers.pushover import Pushover, PushoverConfig
+from trackside.server.receivers.rocketchat import Rocketchat, RocketchatConfig
 from trackside.server.receivers.slack import Slack, SlackConfig
-from trackside.server.receivers.templates import NotificationTemplates
+from trackside.server.receivers.telegram import Telegram, TelegramConfig
+from trackside.server.receivers.templates import TREND, NotificationTemplates
+from trackside.server.receivers.trend import TrendsOf
+from trackside.server.receivers.unsent import JiraConfig, SnsConfig
+from trackside.server.receivers.victorops import VictorOps, VictorOpsConfig
+from trackside.server.receivers.webex import Webex, WebexConfig
 from trackside.server.receivers.webhook import Webhook, WebhookConfig
-from trackside.server.schema import Section
+from trackside.server.receivers.wechat import Wechat, WechatConfig
+from trackside.server.schema import Section, Text
+
+# In the order in which Alertmanager makes them, which is the order of their names in its metrics and logs.
+_KINDS: Mapping[str, Any] = {
+    "webhook": Webhook,
+    "email": Email,
+    "pagerduty": Pagerduty,
+    "opsgenie": OpsGenie,
+    "wechat": Wechat,
+    "slack": Slack,
+    "victorops": VictorOps,
+    "pushover": Pushover,
+    "telegram": Telegram,
+    "discord": Discord,
+    "webex": Webex,
+    "msteams": MsTeams,
+    "msteamsv2": MsTeamsV2,
+    "rocketchat": Rocketchat,
+    "mattermost": Mattermost,
+    "incidentio": Incidentio,
+    "apprise": Apprise,
+}
+_WITH_TREND = (TREND, '"trackside.')
+NOT_SENT = ("jira", "sns")
+"""Kinds that are read and kept, and by which nothing is sent."""
 
 
 class ReceiverConfig(Section):
-    name: str = Field(min_length=1)
+    name: Text = Field(min_length=1)
+    labels: Mapping[str, Text] = Field(default_factory=dict)
+    """What the API's filters of receivers ask for; `name` is always there."""
     webhook_configs: tuple[WebhookConfig, ...] = ()
+    email_configs: tuple[EmailConfig, ...] = ()
+    pagerduty_configs: tuple[PagerdutyConfig, ...] = ()
+    opsgenie_configs: tuple[OpsGenieConfig, ...] = ()
+    wechat_configs: tuple[WechatConfig, ...] = ()
     slack_configs: tuple[SlackConfig, ...] = ()
+    victorops_configs: tuple[VictorOpsConfig, ...] = ()
+    pushover_configs: tuple[PushoverConfig, ...] = ()
+    telegram_configs: tuple[TelegramConfig, ...] = ()
+    discord_configs: tuple[DiscordConfig, ...] = ()
+    webex_configs: tuple[WebexConfig, ...] = ()
+    msteams_configs: tuple[MsTeamsConfig, ...] = ()
+    msteamsv2_configs: tuple[MsTeamsV2Config, ...] = ()
+    rocketchat_configs: tuple[RocketchatConfig, ...] = ()
+    mattermost_configs: tuple[MattermostConfig, ...] = ()
+    incidentio_configs: tuple[IncidentioConfig, ...] = ()
+    jira_configs: tuple[JiraConfig, ...] = ()
+    sns_configs: tuple[SnsConfig, ...] = ()
+    apprise_configs: tuple[AppriseConfig, ...] = ()
+    """Ours: any of the hundred other services that have an Apprise URL."""
 
+    @model_validator(mode="after")
+    def _own_name(self) -> Self:
+        if self.labels.get("name", self.name) != self.name:
+            raise ValueError(f"labels: name is {self.name!r}, the receiver's own")
+        return self
 
-class _Sends(Protocol):
-    kind: str
-    send_resolved: bool
-
-    async def send(self, notification: Notification, client: httpx.AsyncClient) -> None: ...
+    def configs(self) -> Iterator[tuple[str, int, Any]]:
+        """Kind, place among those of its kind, and section."""
+        for kind in (*_KINDS, *NOT_SENT):
+            for index, config in enumerate(getattr(self, f"{kind}_configs")):
+                yield kind, index, config
 
 
 @dataclass(frozen=True, slots=True)
 class BoundIntegration:
-    """An integration with the client it sends by."""
+    """An integration with the clients it sends by."""
 
     kind: str
     send_resolved: bool
-    _integration: _Sends
-    _client: httpx.AsyncClient
+    _integration: Sends
+    _client_for: ClientFor
+    _trends: TrendsOf | None = None
+    """None: its texts show no trend."""
 
-    async def send(self, notification: Notification) -> None:
-        """
+    async def send(self, notification: Notification) -> str:
+        """What the receiver calls the message: to be the `thread` of the next notification about the same group.
+
         Raises:
             DeliveryError: the notification was not taken.
         """
-        await self._integration.send(notification, self._client)
+        if self._trends is not None:
+            notification = replace(notification, trends=await self._trends(notification))
+        return await self._integration.send(notification, self._client_for)
 
 
 def integrations(
-    receiver: ReceiverConfig, client: httpx.AsyncClient, templates: NotificationTemplates
+    receiver: ReceiverConfig, client_for: ClientFor, templates: NotificationTemplates, trends: TrendsOf | None = None
 ) -> tuple[BoundIntegration, ...]:
-    """What one receiver's section describes, ready to send."""
-    found: list[_Sends] = [Webhook(config) for config in receiver.webhook_configs]
-    found += [Slack(config, templates) for config in receiver.slack_configs]
-    return tuple(BoundIntegration(one.kind, one.send_resolved, one, client) for one in found)
+    """What one receiver's section describes, ready to send. It must be filled."""
+    found: list[BoundIntegration] = []
+    for kind, _, config in receiver.configs():
+        if kind in NOT_SENT:
+            continue
+        one: Sends = _KINDS[kind](config, templates)
+        shown = templates.show_trends or any(word in repr(config) for word in _WITH_TREND)
+        found.append(BoundIntegration(one.kind, one.send_resolved, one, client_for, trends if shown else None))
+    return tuple(found)
+
+
+def filled(receiver: ReceiverConfig, defaults: NotificationDefaults) -> ReceiverConfig:
+    """With what its sections do not say taken from `global`.
+
+    Raises:
+        UnfilledError: something is said nowhere.
+    """
+    changes: dict[str, list[Any]] = {}
+    for kind, index, config in receiver.configs():
+        key = f"{kind}_configs"
+        try:
+            changes.setdefault(key, []).append(config.filled(defaults))
+        except ValueError as error:
+            raise UnfilledError((key, index), str(error)) from error
+    return receiver.model_copy(update={key: tuple(configs) for key, configs in changes.items()})
+
+
+class UnfilledError(ValueError):
+    def __init__(self, path: tuple[str | int, ...], reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+        self.reason = reason

@@ -1,132 +1,197 @@
-"""One POST to a receiver, and what its answer means for the notification."""
+"""One request to a receiver, and what its answer means for the notification."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 import httpx
 
 from trackside.exceptions import DeliveryError
+from trackside.server.receivers.credentials import credential_headers
 from trackside.server.receivers.http_config import HttpConfig
+from trackside.server.receivers.integration import ClientFor
+from trackside.version import __version__
 
-TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 2_048
+TIMEOUT_S = 30.0
+MAX_ANSWER_BYTES = 256 << 10
+MAX_REDIRECTS = 5
+USER_AGENT = f"trackside/{__version__}"
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     url: str
-    json: object
+    body: bytes
     http: HttpConfig
+    content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = TIMEOUT_S
+    method: str = "POST"
+
+    @classmethod
+    def of_json(
+        cls, url: str, body: object, http: HttpConfig, headers: Mapping[str, str] | None = None, timeout_ms: float = 0
+    ) -> Request:
+        """`timeout_ms` 0: as long as usual."""
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode("utf-8", "replace")
+        return cls(url, data, http, headers=headers or {}, timeout_s=timeout_ms / 1000 or TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """A value from the configuration, or the file that holds it, read at each use so that it can be rotated."""
+class Answer:
+    status: int
+    text: str
 
-    value: str | None
-    file: str | None
-
-    async def read(self) -> str:
-        if self.file is None:
-            return self.value or ""
+    def json(self) -> Mapping[str, object]:
+        """Empty when it is no JSON object."""
         try:
-            text = await asyncio.to_thread(Path(self.file).read_text, encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DeliveryError(f"cannot read {self.file}: {error}", retry=True) from error
-        return text.strip()
+            found = json.loads(self.text)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
-async def post(client: httpx.AsyncClient, request: Request) -> str:
-    """The beginning of the answer, on one line.
-
+async def post(client_for: ClientFor, request: Request) -> Answer:
+    """
     Raises:
         DeliveryError: anything but a 2xx answer.
     """
     try:
-        headers = {**request.headers, **await _authorization(request.http)}
+        client = client_for(request.http)
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Content-Type": request.content_type,
+            **request.headers,
+            **await credential_headers(request.http, client_for),
+        }
+        async with asyncio.timeout(request.timeout_s):
+            return await _asked(client, replace(request, headers=headers))
+    except TimeoutError as error:
+        raise DeliveryError(f"no answer within {request.timeout_s:g} s", retry=True, maybe_sent=True) from error
+    except OSError as error:
+        raise DeliveryError(f"a certificate or key cannot be used: {_first_line(error)}", retry=True) from error
+    except httpx.HTTPError as error:
+        raise unreachable(error, request.timeout_s) from error
+    except httpx.InvalidURL as error:
+        raise DeliveryError("the URL is not valid", retry=False) from error
+    except ValueError as error:
+        raise DeliveryError(
+            "cannot be asked: an address, a header or a certificate is not valid", retry=False
+        ) from error
+
+
+async def _asked(client: httpx.AsyncClient, request: Request) -> Answer:
+    url = httpx.URL(request.url)
+    for _ in range(MAX_REDIRECTS + 1):
         async with client.stream(
-            "POST",
-            request.url,
-            json=request.json,
-            headers=headers,
+            request.method,
+            url,
+            content=request.body,
+            headers=request.headers,
             timeout=request.timeout_s,
             follow_redirects=False,
+            extensions=_extensions(request.http),
         ) as response:
-            excerpt = await _excerpt(response)
-            if not response.is_success:
-                raise _refused(response, excerpt)
-            return excerpt
-    except httpx.HTTPError as error:
-        raise _unreachable(error, request.timeout_s) from error
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise DeliveryError(f"cannot be asked: {error}", retry=False) from error
+            if not (response.is_redirect and request.http.follow_redirects):
+                return await _answer(response)
+            url = _redirected(response)
+    raise DeliveryError(f"redirects more than {MAX_REDIRECTS} times", retry=False)
 
 
-async def _authorization(config: HttpConfig) -> dict[str, str]:
-    basic, other = config.basic_auth, config.authorization
-    if basic is not None:
-        password = await Secret(basic.password, basic.password_file).read()
-        token = b64encode(f"{basic.username}:{password}".encode()).decode()
-        return {"Authorization": f"Basic {token}"}
-    if other is not None:
-        credentials = await Secret(other.credentials, other.credentials_file).read()
-        return {"Authorization": f"{other.type} {credentials}"}
-    return {}
+def _extensions(http: HttpConfig) -> dict[str, str]:
+    name = http.tls_config.server_name
+    return {"sni_hostname": name} if name else {}
 
 
-async def _excerpt(response: httpx.Response) -> str:
+def _redirected(response: httpx.Response) -> httpx.URL:
+    """Where to ask again. To another host we go only when that one is configured: it would get all the secrets."""
+    before = response.request.url
+    after = before.join(response.headers["Location"])
+    if after.host != before.host or (before.scheme, after.scheme) == ("https", "http"):
+        raise DeliveryError(f"redirects to {after.scheme}://{after.host}; configure that address itself", retry=False)
+    if response.status_code not in (307, 308):
+        raise DeliveryError(f"answered {response.status_code}, a redirect that loses the message", retry=False)
+    return after
+
+
+async def _answer(response: httpx.Response) -> Answer:
     body = b""
     async for part in response.aiter_bytes():
         body += part
         if len(body) >= MAX_ANSWER_BYTES:
             break
-    return " ".join(body[:MAX_ANSWER_BYTES].decode("utf-8", "replace").split())[:200]
+    text = body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")
+    if not response.is_success:
+        raise _refused(response, text)
+    return Answer(response.status_code, text)
 
 
-def _refused(response: httpx.Response, excerpt: str) -> DeliveryError:
+def excerpt(text: str) -> str:
+    """The beginning, on one line."""
+    return " ".join(text[:2_000].split())[:200]
+
+
+def _refused(response: httpx.Response, text: str) -> DeliveryError:
     status = response.status_code
-    reason = f"answered {status} {response.reason_phrase}".rstrip() + (f": {excerpt}" if excerpt else "")
+    shown = excerpt(text)
+    reason = f"answered {status} {response.reason_phrase}".rstrip() + (f": {shown}" if shown else "")
     may_succeed = status == 429 or status >= 500
-    return DeliveryError(reason, retry=may_succeed, retry_after_s=_retry_after_s(response) if may_succeed else None)
+    wait_s = _retry_after_s(response, text) if may_succeed else None
+    return DeliveryError(reason, retry=may_succeed, retry_after_s=wait_s)
 
 
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds, or a date, which is compared with the receiver's own clock."""
+def _retry_after_s(response: httpx.Response, body: str) -> float | None:
+    """Seconds, or a date, which is compared with the receiver's own clock; or seconds within the answer's JSON."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
     try:
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["Date"])).total_seconds())
     except (KeyError, TypeError, ValueError):
-        return None
+        return _retry_after_in(Answer(response.status_code, body).json())
 
 
-def _unreachable(error: httpx.HTTPError, timeout_s: float) -> DeliveryError:
+def _retry_after_in(answer: Mapping[str, object]) -> float | None:
+    # Discord's and Telegram's ways to say it.
+    parameters = answer.get("parameters")
+    found = parameters.get("retry_after") if isinstance(parameters, dict) else answer.get("retry_after")
+    return float(found) if isinstance(found, int | float) and 0 <= found < 1e9 else None
+
+
+def unreachable(error: httpx.HTTPError, timeout_s: float) -> DeliveryError:
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return DeliveryError(f"no connection within {timeout_s:g} s", retry=True)
         case httpx.TimeoutException():
             return DeliveryError(f"no answer within {timeout_s:g} s", retry=True, maybe_sent=True)
+        case httpx.ProxyError():
+            return DeliveryError(f"the proxy refuses: {_first_line(error)}", retry=True)
         case httpx.ConnectError():
-            return DeliveryError(_connect_reason(error), retry=True)
+            return DeliveryError(connect_reason(error), retry=True)
+        case httpx.LocalProtocolError():
+            # Its own words may hold a password.
+            return DeliveryError("a header has a character that cannot be sent, such as a line break", retry=False)
         case httpx.UnsupportedProtocol():
             return DeliveryError("the URL must begin with http:// or https://", retry=False)
-    return DeliveryError(f"connection lost: {error or type(error).__name__}", retry=True, maybe_sent=True)
+    return DeliveryError(f"connection lost: {_first_line(error) or type(error).__name__}", retry=True, maybe_sent=True)
 
 
-def _connect_reason(error: BaseException) -> str:
+def connect_reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
         cause = cause.__cause__ or cause.__context__
-    return f"no connection: {error}"
+    return f"no connection: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]

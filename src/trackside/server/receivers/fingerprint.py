@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from trackside.model.labels import Labels
 
 _OFFSET = 0xCBF29CE484222325
@@ -9,6 +11,7 @@ _PRIME = 0x100000001B3
 _MASK = (1 << 64) - 1
 
 
+@lru_cache(maxsize=65_536)
 def fingerprint(labels: Labels) -> str:
     value = _OFFSET
     # Each name and each value ends in a byte that UTF-8 never uses.

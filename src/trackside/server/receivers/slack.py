@@ -1,105 +1,161 @@
-"""The Slack receiver: a message with one attachment, to an incoming webhook.
-
-Unlike Alertmanager's it also tells the end of an alert unless `send_resolved` is false, and has a default text: people
-who read that something is broken want to read what, and that it is over.
-"""
+"""The Slack receiver: a message with one attachment, to an incoming webhook or by the token of an app."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Annotated
+from typing import Self
 
-import httpx
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import SecretStr, model_validator
 
 from trackside.exceptions import DeliveryError
 from trackside.model.alerts import Notification
-from trackside.server.receivers.delivery import Request, Secret, post
-from trackside.server.receivers.http_config import HttpConfig
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts, checked_template
-from trackside.server.schema import DurationMs, Section
+from trackside.server.receivers.defaults import SLACK_APP_URL, NotificationDefaults
+from trackside.server.receivers.delivery import Answer, Request, excerpt, post
+from trackside.server.receivers.fields import Flag, GoDurationMs, SecretText, SecretUrl, Template, WebUrl, only_one
+from trackside.server.receivers.http_config import NO_SECRET, Authorization, HttpConfig
+from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.secret import Secret
+from trackside.server.receivers.slack_parts import SlackAction, SlackField, action, cut, field
+from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.schema import Text
 
-KIND = "slack"
-_ERROR_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*")
-"""Such as no_service or channel_not_found."""
 MAX_TITLE = 1_024
 MAX_TEXT = 8_000
 """Slack refuses messages that are much longer, and nobody reads them."""
+UPDATE_PATH = "chat.update"
 
-Template = Annotated[str, AfterValidator(checked_template)]
-
-
-class SlackField(Section):
-    title: Template
-    value: Template
-    short: bool | None = None
-    """None: as `short_fields` says."""
+_ERROR_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*")
+"""Such as no_service or channel_not_found."""
+_ALWAYS = ("text", "fallback", "callback_id", "footer")
+"""Parts of an attachment that Alertmanager sends even when they are empty."""
 
 
-class SlackAction(Section):
-    """A button that opens `url`."""
-
-    type: Template = "button"
-    text: Template
-    url: Template
-    style: Template = ""
-
-
-class SlackConfig(Section):
-    api_url: str | None = Field(default=None, repr=False)
+class SlackConfig(IntegrationConfig):
+    send_resolved: Flag = False
+    api_url: SecretUrl = NO_SECRET
     """Slack's address of the incoming webhook: whoever knows it can post."""
-    api_url_file: str | None = None
-    send_resolved: bool = True
+    api_url_file: Text = ""
+    app_token: SecretText = NO_SECRET
+    app_token_file: Text = ""
+    app_url: WebUrl | None = None
+    update_message: Flag = False
+    """Change the message about a group instead of sending another. Only an app can."""
     channel: Template = ""
     username: Template = '{{ template "slack.default.username" . }}'
-    icon_emoji: Template = '{{ template "slack.default.iconemoji" . }}'
-    icon_url: Template = '{{ template "slack.default.iconurl" . }}'
+    color: Template = '{{ template "slack.default.color" . }}'
     title: Template = '{{ template "slack.default.title" . }}'
     title_link: Template = '{{ template "slack.default.titlelink" . }}'
     pretext: Template = '{{ template "slack.default.pretext" . }}'
     text: Template = '{{ template "slack.default.text" . }}'
-    fallback: Template = '{{ template "slack.default.fallback" . }}'
-    color: Template = '{{ template "slack.default.color" . }}'
-    footer: Template = '{{ template "slack.default.footer" . }}'
-    fields: tuple[SlackField, ...] = ()
-    short_fields: bool = False
-    actions: tuple[SlackAction, ...] = ()
     message_text: Template = ""
     """Text of the message itself, above the attachment."""
-    mrkdwn_in: tuple[str, ...] = ("fallback", "pretext", "text")
-    link_names: bool = False
-    timeout: DurationMs = 10_000
-    http_config: HttpConfig = Field(default_factory=HttpConfig)
-
-    @field_validator("api_url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("expected the URL of an incoming webhook, https://…")
-        return url
+    fields: tuple[SlackField, ...] = ()
+    short_fields: Flag = False
+    footer: Template = '{{ template "slack.default.footer" . }}'
+    fallback: Template = '{{ template "slack.default.fallback" . }}'
+    callback_id: Template = '{{ template "slack.default.callbackid" . }}'
+    icon_emoji: Template = '{{ template "slack.default.iconemoji" . }}'
+    icon_url: Template = '{{ template "slack.default.iconurl" . }}'
+    image_url: Template = ""
+    thumb_url: Template = ""
+    link_names: Flag = False
+    mrkdwn_in: tuple[Text, ...] = ()
+    actions: tuple[SlackAction, ...] = ()
+    timeout: GoDurationMs = 0
 
     @model_validator(mode="after")
-    def _one_url(self) -> SlackConfig:
-        if (self.api_url is None) == (self.api_url_file is None):
-            raise ValueError("expected either `api_url` or `api_url_file`")
+    def _one_way(self) -> Self:
+        only_one(self, "api_url", "api_url_file")
+        only_one(self, "app_token", "app_token_file")
+        if (self.api_url or self.api_url_file) and (self.app_token or self.app_token_file):
+            raise ValueError("expected at most one of api_url and app_token")
+        if self.update_message and self.api_url and self.api_url.get_secret_value() != SLACK_APP_URL:
+            raise ValueError(f"update_message is for apps: api_url must be {SLACK_APP_URL}, or app_token be given")
         return self
+
+    def filled(self, defaults: NotificationDefaults) -> Self:
+        changes: dict[str, object] = {"app_url": self.app_url or defaults.slack_app_url}
+        if self.api_url or self.api_url_file or self.app_token or self.app_token_file:
+            pass
+        elif (defaults.slack_app_token or defaults.slack_app_token_file) and not self._logs_in_itself:
+            changes |= {"app_token": defaults.slack_app_token, "app_token_file": defaults.slack_app_token_file}
+        elif defaults.slack_api_url or defaults.slack_api_url_file:
+            changes |= {"api_url": defaults.slack_api_url, "api_url_file": defaults.slack_api_url_file}
+        else:
+            raise ValueError("expected api_url, api_url_file, app_token or app_token_file, here or in `global`")
+        made = super().filled(defaults).model_copy(update=changes)
+        if (made.app_token or made.app_token_file) and made.http.authorization is not None:
+            raise ValueError("an app_token logs in by itself: take http_config.authorization out")
+        return made
+
+    @property
+    def _logs_in_itself(self) -> bool:
+        return self.http_config is not None and self.http_config.authorization is not None
+
+    @property
+    def by_app(self) -> bool:
+        return bool(self.app_token or self.app_token_file)
+
+    @property
+    def asked(self) -> HttpConfig:
+        """With the token of the app."""
+        if not self.by_app:
+            return self.http
+        login = Authorization(credentials=self.app_token, credentials_file=self.app_token_file)
+        return self.http.model_copy(update={"authorization": login})
+
+    @property
+    def address(self) -> Secret:
+        if self.by_app:
+            return Secret(SecretStr(self.app_url or SLACK_APP_URL))
+        return Secret(self.api_url, self.api_url_file)
 
 
 class Slack:
-    kind = KIND
+    kind = "slack"
 
     def __init__(self, config: SlackConfig, templates: NotificationTemplates) -> None:
         self._config = config
         self._templates = templates
         self.send_resolved = config.send_resolved
 
-    async def send(self, notification: Notification, client: httpx.AsyncClient) -> None:
+    async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
-        url = await Secret(config.api_url, config.api_url_file).read()
+        url = await config.address.read()
         body = message(config, self._templates.texts(notification), notification)
-        answer = await post(client, Request(url, body, config.http_config, timeout_s=(config.timeout or 10_000) / 1000))
-        check_answer(answer)
+        found = await self._changed(client_for, url, body, notification.thread)
+        if not found:
+            found = await self._ask(client_for, url, body)
+        # What is over is over: the next outage gets a message of its own, which is seen.
+        return found if notification.status == "firing" else ""
+
+    async def _changed(self, client_for: ClientFor, url: str, body: dict[str, object], message: str) -> str:
+        """Change the last message; "" if there is none."""
+        channel, _, moment = message.partition("/")
+        if not (self._config.update_message and moment):
+            return ""
+        try:
+            address = f"{url.rpartition('/')[0]}/{UPDATE_PATH}"
+            return await self._ask(client_for, address, {**body, "channel": channel, "ts": moment}) or message
+        except DeliveryError as error:
+            # It was taken away, or is too old to be changed: tell it anew.
+            if error.retry:
+                raise
+        return ""
+
+    async def _ask(self, client_for: ClientFor, url: str, body: dict[str, object]) -> str:
+        config = self._config
+        answer = await post(client_for, Request.of_json(url, body, config.asked, timeout_ms=config.timeout))
+        check_answer(answer.text)
+        return thread(answer) if config.update_message else ""
+
+
+def thread(answer: Answer) -> str:
+    """Where a message stands, by which it can be changed: channel and time."""
+    told = answer.json()
+    channel, moment = told.get("channel"), told.get("ts")
+    return f"{channel}/{moment}" if isinstance(channel, str) and isinstance(moment, str) else ""
 
 
 def check_answer(text: str) -> None:
@@ -108,16 +164,17 @@ def check_answer(text: str) -> None:
     Raises:
         DeliveryError: it did not take this one.
     """
-    error = text if _ERROR_WORD.fullmatch(text) and text != "ok" else ""
-    if text.startswith("{"):
+    said = text.strip()
+    error = said if _ERROR_WORD.fullmatch(said) and said != "ok" else ""
+    if said.startswith("{"):
         try:
-            answer = json.loads(text)
+            answer = json.loads(said)
         except ValueError:
             return
         if answer.get("ok") is False:
             error = str(answer.get("error") or "not ok")
     if error:
-        raise DeliveryError(f"Slack answered: {error[:100]}", retry="rate" in error and "limit" in error)
+        raise DeliveryError(f"Slack answered: {excerpt(error)[:100]}", retry="rate" in error and "limit" in error)
 
 
 def message(config: SlackConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
@@ -137,32 +194,18 @@ def _attachment(config: SlackConfig, texts: NotificationTexts, notification: Not
     # Should every text fail, this still says what it is about.
     plain = f"[{notification.status.upper()}] {notification.group_key}"
     attachment: dict[str, object] = {
-        "title": _cut(texts.render(config.title, plain), MAX_TITLE),
+        "title": cut(texts.render(config.title, plain), MAX_TITLE),
         "title_link": texts.render(config.title_link),
         "pretext": texts.render(config.pretext),
-        "text": _cut(texts.render(config.text), MAX_TEXT),
-        "fallback": _cut(texts.render(config.fallback, plain), MAX_TITLE),
-        "color": texts.render(config.color),
+        "text": cut(texts.render(config.text), MAX_TEXT),
+        "fallback": cut(texts.render(config.fallback, plain), MAX_TITLE),
+        "callback_id": texts.render(config.callback_id),
+        "image_url": texts.render(config.image_url),
+        "thumb_url": texts.render(config.thumb_url),
         "footer": texts.render(config.footer),
-        "fields": [_field(one, config.short_fields, texts) for one in config.fields],
-        "actions": [_action(one, texts) for one in config.actions],
-        "mrkdwn_in": list(config.mrkdwn_in),
+        "color": texts.render(config.color),
+        "fields": [field(one, config.short_fields, texts) for one in config.fields],
+        "actions": [action(one, texts) for one in config.actions],
+        "mrkdwn_in": list(config.mrkdwn_in) or ["fallback", "pretext", "text"],
     }
-    return {name: value for name, value in attachment.items() if value or name in ("title", "text", "fallback")}
-
-
-def _field(one: SlackField, short: bool, texts: NotificationTexts) -> dict[str, object]:
-    return {
-        "title": texts.render(one.title),
-        "value": texts.render(one.value),
-        "short": short if one.short is None else one.short,
-    }
-
-
-def _action(one: SlackAction, texts: NotificationTexts) -> dict[str, str]:
-    parts = {"type": one.type, "text": one.text, "url": one.url, "style": one.style}
-    return {name: text for name, template in parts.items() if (text := texts.render(template))}
-
-
-def _cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+    return {name: value for name, value in attachment.items() if value or name in _ALWAYS}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 from trackside.model.alerts import Alert, AlertState, Notification
-from trackside.model.labels import Labels
+from trackside.model.labels import Labels, quoted
 from trackside.server.gotemplate.times import GoTime
 from trackside.server.gotemplate.values import GoFunction, Object, StringMap
 from trackside.server.receivers.fingerprint import fingerprint
@@ -72,7 +74,7 @@ class KeyValues(StringMap, Object):
 class AlertData(Object):
     type_name = "template.Alert"
 
-    def __init__(self, alert: Alert) -> None:
+    def __init__(self, alert: Alert, external_url: str, trend: str = "") -> None:
         self.alert = alert
         resolved = alert.state is AlertState.RESOLVED
         self.status = "resolved" if resolved else "firing"
@@ -84,6 +86,10 @@ class AlertData(Object):
             "EndsAt": GoTime.of_ms(alert.resolved_at_ms if resolved else None),
             "GeneratorURL": alert.generator_url,
             "Fingerprint": fingerprint(alert.labels),
+            # Ours: alerts that were pushed have no value.
+            "ValueText": "" if math.isnan(alert.value) else f"{alert.value:.6g}",
+            "TrendText": trend,
+            "SilenceURL": silence_url(alert.labels, external_url),
         }
 
     def member(self, name: str) -> object:
@@ -102,16 +108,20 @@ class NotificationData(Object):
     type_name = "template.Data"
 
     def __init__(self, notification: Notification) -> None:
+        url, trends = notification.external_url, dict(notification.trends)
         self._fields: dict[str, object] = {
             "Receiver": notification.receiver,
             "Status": notification.status,
-            "Alerts": Alerts(AlertData(alert) for alert in notification.alerts),
+            "Alerts": Alerts(AlertData(alert, url, trends.get(alert.labels, "")) for alert in notification.alerts),
             "GroupLabels": key_values(notification.group_labels),
             "CommonLabels": key_values(notification.common_labels),
             "CommonAnnotations": key_values(notification.common_annotations),
             "ExternalURL": notification.external_url,
             "GroupKey": notification.group_key,
             "TruncatedAlerts": notification.truncated_alerts,
+            "NotificationReason": notification.reason,
+            # Ours, too.
+            "AlertsURL": alerts_url(notification.group_labels, notification.external_url),
         }
 
     def member(self, name: str) -> object:
@@ -120,3 +130,25 @@ class NotificationData(Object):
 
 def key_values(labels: Labels) -> KeyValues:
     return KeyValues(labels.pairs)
+
+
+def silence_url(labels: Labels, external_url: str) -> str:
+    """Where a silence for the alert is made."""
+    return f"{external_url}/silences/new?{urlencode({'matchers': chr(10).join(_matchers(labels))}, errors='replace')}"
+
+
+def alerts_url(group: Labels, external_url: str) -> str:
+    """Where the alerts of the group are shown."""
+    return (
+        f"{external_url}/alerts?{urlencode({'filter': ', '.join(_matchers(group))}, errors='replace')}"
+        if group
+        else f"{external_url}/alerts"
+    )
+
+
+def _matchers(labels: Labels) -> list[str]:
+    return [f'{_name(name)}="{quoted(value)}"' for name, value in labels]
+
+
+def _name(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else f'"{quoted(name)}"'

@@ -10,6 +10,7 @@ from trackside.server.gotemplate.humanize import humanize_duration, number
 from trackside.server.gotemplate.text_functions import TEXT_FUNCTIONS
 from trackside.server.gotemplate.times import GoDuration, GoTime, zone
 from trackside.server.gotemplate.values import GoFunction, Object, shown
+from trackside.server.receivers.html_text import SafeHtml
 from trackside.server.receivers.payload import alert_payload
 from trackside.server.receivers.template_data import AlertData, Pair
 
@@ -43,7 +44,9 @@ def _humanize_duration(value: object) -> str:
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    # As Go writes it, so that it may stand within HTML.
+    return text.translate(_JSON_IN_HTML)
 
 
 def _plain(value: object) -> object:
@@ -57,7 +60,7 @@ def _plain(value: object) -> object:
         case GoDuration():
             return value.nanoseconds
         case Mapping():
-            return {str(key): _plain(inner) for key, inner in value.items()}
+            return {str(key): _plain(inner) for key, inner in sorted(value.items())}
         case list() | tuple():
             return [_plain(inner) for inner in value]
         case Object():
@@ -75,12 +78,14 @@ def _dict(*parts: object) -> dict[str, object]:
 
 
 _TEXT = ("string",)
+_JSON_IN_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 _PURE: Mapping[str, GoFunction] = {
     **TEXT_FUNCTIONS,
     "trimSpace": GoFunction(str.strip, _TEXT),
     "join": GoFunction(_join, ("string", "list")),
     "stringSlice": GoFunction(_string_slice, rest="string"),
     "safeUrl": GoFunction(str, _TEXT),
+    "safeHtml": GoFunction(SafeHtml, _TEXT),
     "urlUnescape": GoFunction(unquote_plus, _TEXT),
     "date": GoFunction(_date, ("string", "any")),
     "tz": GoFunction(_in_zone, ("string", "any")),

@@ -4,53 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
-from trackside.exceptions import ConfigError, TemplateError
+from trackside.exceptions import ConfigError, DeliveryError, TemplateError
 from trackside.model.alerts import Notification
 from trackside.server.gotemplate.parser import parse
 from trackside.server.gotemplate.rendering import Surroundings, render
 from trackside.server.gotemplate.syntax import Definition, Template
+from trackside.server.receivers.default_templates import DEFAULTS
+from trackside.server.receivers.html_text import html_text
 from trackside.server.receivers.template_data import NotificationData
 from trackside.server.receivers.template_functions import FUNCTION_NAMES, functions
 
-# The names are Alertmanager's, since people's own templates call these; the texts are ours.
-DEFAULTS = r"""
-{{- define "__alertmanager" }}Trackside{{ end -}}
-{{- define "__alertmanagerURL" }}{{ .ExternalURL }}/alerts?receiver={{ urlquery .Receiver }}{{ end -}}
-{{- define "__subject" -}}
-  [{{ toUpper .Status }}{{ with len .Alerts.Firing }}:{{ . }}{{ end }}] {{ join " " .GroupLabels.SortedPairs.Values }}
-  {{- with .CommonLabels.Remove .GroupLabels.Names }} ({{ join " " .Values }}){{ end }}
-{{- end -}}
-{{- define "__text_alert_list" }}{{ range . }}Labels:
-{{ range .Labels.SortedPairs }} - {{ .Name }} = {{ .Value }}
-{{ end }}Annotations:
-{{ range .Annotations.SortedPairs }} - {{ .Name }} = {{ .Value }}
-{{ end }}Source: {{ .GeneratorURL }}
-{{ end }}{{ end -}}
-{{- define "slack.default.title" }}{{ template "__subject" . }}{{ end -}}
-{{- define "slack.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end -}}
-{{- define "slack.default.username" }}{{ template "__alertmanager" . }}{{ end -}}
-{{- define "slack.default.fallback" -}}
-  {{ template "slack.default.title" . }} | {{ template "slack.default.titlelink" . }}
-{{- end -}}
-{{- define "slack.default.pretext" }}{{ end -}}
-{{- define "slack.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end -}}
-{{- define "slack.default.iconemoji" }}{{ end -}}
-{{- define "slack.default.iconurl" }}{{ end -}}
-{{- define "slack.default.footer" }}{{ end -}}
-{{- define "slack.alert" -}}
-  {{- $text := or .Annotations.summary .Annotations.description .Annotations.message -}}
-  {{- if eq .Status "resolved" }}:white_check_mark: {{ end }}
-  {{- if $text }}{{ $text }}{{ else }}{{ range .Labels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ end }}
-  {{- with .GeneratorURL }} <{{ . }}|Graph>{{ end }}
-  {{- with .Annotations.runbook_url }} <{{ . }}|Runbook>{{ end }}
-{{ end -}}
-{{- define "slack.default.text" -}}
-{{ range $i, $alert := .Alerts }}{{ if eq $i 20 }}and {{ len (slice $.Alerts 20) }} more{{ break }}{{ end -}}
-{{ template "slack.alert" $alert }}{{ end -}}
-{{- end -}}
-"""
+TREND = "TrendText"
+READABLE = 100
+"""Alerts that a text still speaks of when there are too many."""
 
 _log = logging.getLogger("trackside.server")
 
@@ -64,19 +33,13 @@ def compiled(text: str) -> Template:
     return parse(text, "text", functions=FUNCTION_NAMES)
 
 
-def checked_template(text: str) -> str:
-    """The text as it is, for a configuration section.
-
-    Raises:
-        ValueError: it does not parse.
-    """
+def fault(text: str) -> str:
+    """Why the text is no template; "" for one that parses."""
     try:
         compiled(text)
     except TemplateError as error:
-        raise ValueError(
-            f"this template does not parse: {error.reason} (line {error.line}, column {error.column} of the text)"
-        ) from error
-    return text
+        return f"this template does not parse: {error.reason} (line {error.line}, column {error.column} of the text)"
+    return ""
 
 
 class NotificationTemplates:
@@ -88,7 +51,9 @@ class NotificationTemplates:
         Raises:
             ConfigError: a file does not parse.
         """
-        self._now_ms = now_ms
+        self.now_ms = now_ms
+        self.show_trends = any(TREND in text for text in files.values())
+        """Whether a definition of one's own asks for the trend of an alert."""
         self._definitions: dict[str, Definition] = dict(_defaults().definitions)
         for file, text in files.items():
             try:
@@ -97,26 +62,58 @@ class NotificationTemplates:
                 raise ConfigError(f"{file}:{error.line}: {error.reason} (column {error.column})") from error
 
     def texts(self, notification: Notification) -> NotificationTexts:
-        return NotificationTexts(notification, Surroundings(functions(self._now_ms()), {}, self._definitions))
+        around = Surroundings(functions(self.now_ms()), {}, self._definitions)
+        return NotificationTexts(notification, around)
 
 
 class NotificationTexts:
     """Renders templates about one notification."""
 
     def __init__(self, notification: Notification, around: Surroundings) -> None:
+        self._notification = notification
         self._data = NotificationData(notification)
         self._around = around
-        self._receiver = notification.receiver
 
     def render(self, text: str, instead: str = "") -> str:
         """`instead` when the template fails: a broken text must not keep the rest of the message from being read."""
+        return self._rendered(text, self._around, instead)
+
+    def html(self, text: str) -> str:
+        """The same for a text that is HTML: what it says about alerts is no markup."""
+        return self._rendered(text, replace(self._around, written=html_text), "")
+
+    def required(self, text: str) -> str:
+        """
+        Raises:
+            DeliveryError: the template fails, and without it nothing can be sent.
+        """
         if "{{" not in text:
             return text
         try:
             return render(compiled(text), self._data, self._around)
         except TemplateError as error:
-            _log.warning("a template of receiver %s failed: %s", self._receiver, error)
+            raise DeliveryError(f"a template failed: {error}", retry=False) from error
+
+    def _rendered(self, text: str, around: Surroundings, instead: str) -> str:
+        if "{{" not in text:
+            return text
+        try:
+            return render(compiled(text), self._data, around)
+        except TemplateError as error:
+            _log.warning("a template of receiver %s failed: %s", self._notification.receiver, error)
+        if len(self._notification.alerts) <= READABLE:
             return instead
+        # Perhaps the text grew beyond its limit: then the first alerts are better than none.
+        try:
+            return render(compiled(text), NotificationData(first_alerts(self._notification, READABLE)), around)
+        except TemplateError:
+            return instead
+
+
+def first_alerts(notification: Notification, count: int) -> Notification:
+    left_out = max(0, len(notification.alerts) - count)
+    truncated = notification.truncated_alerts + left_out
+    return replace(notification, alerts=notification.alerts[:count], truncated_alerts=truncated)
 
 
 @lru_cache(maxsize=1)

@@ -1,54 +1,61 @@
-"""The webhook receiver: Alertmanager's JSON, version 4."""
+"""The webhook receiver: Alertmanager's JSON, version 4, or a payload of one's own."""
 
 from __future__ import annotations
 
-import httpx
-from pydantic import Field, field_validator, model_validator
+from typing import Self
+
+from pydantic import model_validator
 
 from trackside.model.alerts import Notification
-from trackside.server.receivers.delivery import Request, Secret, post
-from trackside.server.receivers.http_config import HttpConfig
+from trackside.server.receivers.delivery import Request, post
+from trackside.server.receivers.fields import Count, GoDurationMs, SecretUrlTemplate, only_one
+from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.nested import rendered
 from trackside.server.receivers.payload import alert_payload
-from trackside.server.schema import DurationMs, Section
+from trackside.server.receivers.secret import Secret
+from trackside.server.receivers.templates import NotificationTemplates
+from trackside.server.schema import Text
 
-KIND = "webhook"
 
-
-class WebhookConfig(Section):
-    url: str | None = Field(default=None, repr=False)
-    url_file: str | None = None
-    send_resolved: bool = True
-    max_alerts: int = Field(default=0, ge=0)
+class WebhookConfig(IntegrationConfig):
+    url: SecretUrlTemplate = NO_SECRET
+    url_file: Text = ""
+    max_alerts: Count = 0
     """0: all of them."""
-    timeout: DurationMs = 10_000
-    http_config: HttpConfig = Field(default_factory=HttpConfig)
-
-    @field_validator("url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("expected a URL that begins with http:// or https://")
-        return url
+    timeout: GoDurationMs = 0
+    payload: object = None
+    """In place of ours: any YAML, whose texts are templates."""
 
     @model_validator(mode="after")
-    def _one_url(self) -> WebhookConfig:
-        if (self.url is None) == (self.url_file is None):
+    def _one_url(self) -> Self:
+        only_one(self, "url", "url_file")
+        if not (self.url or self.url_file):
             raise ValueError("expected either `url` or `url_file`")
         return self
 
 
 class Webhook:
-    kind = KIND
+    kind = "webhook"
 
-    def __init__(self, config: WebhookConfig) -> None:
+    def __init__(self, config: WebhookConfig, templates: NotificationTemplates) -> None:
         self._config = config
+        self._templates = templates
         self.send_resolved = config.send_resolved
 
-    async def send(self, notification: Notification, client: httpx.AsyncClient) -> None:
-        config = self._config
-        url = await Secret(config.url, config.url_file).read()
-        body = payload(notification, config.max_alerts)
-        await post(client, Request(url, body, config.http_config, timeout_s=(config.timeout or 10_000) / 1000))
+    async def send(self, notification: Notification, client_for: ClientFor) -> str:
+        config, texts = self._config, self._templates.texts(notification)
+        url = texts.required(await Secret(config.url, config.url_file).read())
+        body: object = payload(notification, config.max_alerts)
+        if config.payload is not None:
+            body = rendered(config.payload, texts)
+        headers = idempotency(notification)
+        await post(client_for, Request.of_json(url, body, config.http, headers, config.timeout))
+        return ""
+
+
+def idempotency(notification: Notification) -> dict[str, str]:
+    return {"Idempotency-Key": notification.delivery_id} if notification.delivery_id else {}
 
 
 def payload(notification: Notification, max_alerts: int = 0) -> dict[str, object]:
@@ -64,4 +71,5 @@ def payload(notification: Notification, max_alerts: int = 0) -> dict[str, object
         "commonAnnotations": notification.common_annotations.as_dict(),
         "externalURL": notification.external_url,
         "alerts": [alert_payload(alert) for alert in alerts],
+        "notification_reason": notification.reason,
     }

@@ -1,0 +1,153 @@
+"""HTTP clients: one for all receivers that are asked in the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+
+import httpx
+
+from trackside.server.receivers.http_config import HttpConfig, TlsConfig
+
+ClientFactory = Callable[[HttpConfig], httpx.AsyncClient]
+
+_WAY = {"tls_config", "enable_http2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header"}
+"""The keys that make a client; the others are said with each request."""
+
+_TLS_VERSIONS = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+
+
+class Clients:
+    """Opened when they are needed, and shared."""
+
+    def __init__(self, factory: ClientFactory | None = None) -> None:
+        self._factory = factory or http_client
+        self._open: dict[tuple[str, ...], tuple[tuple[int, ...], httpx.AsyncClient]] = {}
+        """By the way they ask: the state of its files, and the client."""
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def get(self, http: HttpConfig) -> httpx.AsyncClient:
+        """
+        Raises:
+            OSError, ValueError: a certificate or key cannot be used.
+        """
+        tls = http.tls_config
+        secrets = (tls.key, *(value for values in http.proxy_connect_header.values() for value in values))
+        way = (http.model_dump_json(include=_WAY), *(secret.get_secret_value() for secret in secrets))
+        # A renewed certificate is used without a restart.
+        files = tuple(_changed_ns(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
+        known = self._open.get(way)
+        if known is not None and known[0] == files:
+            return known[1]
+        client = self._factory(http)
+        if known is not None:
+            self._close(known[1])
+        self._open[way] = (files, client)
+        return client
+
+    async def close(self) -> None:
+        for _, client in self._open.values():
+            self._close(client)
+        self._open.clear()
+        await asyncio.gather(*self._closing)
+
+    def _close(self, client: httpx.AsyncClient) -> None:
+        task = asyncio.get_running_loop().create_task(client.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def http_client(http: HttpConfig) -> httpx.AsyncClient:
+    """
+    Raises:
+        OSError, ValueError: a certificate or key cannot be used.
+    """
+    context = tls_context(http.tls_config)
+    proxy = None
+    if http.proxy_url:
+        headers = [
+            (name, value.get_secret_value()) for name, values in http.proxy_connect_header.items() for value in values
+        ]
+        proxy = httpx.Proxy(http.proxy_url, headers=headers)
+    bypassed = [host.strip() for host in http.no_proxy.split(",") if host.strip()]
+    direct = httpx.AsyncHTTPTransport(verify=context, http2=http.enable_http2) if bypassed else None
+    return httpx.AsyncClient(
+        verify=context,
+        http2=http.enable_http2,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        proxy=proxy,
+        mounts={f"all://{host}": direct for host in bypassed},
+        trust_env=http.proxy_from_environment,
+    )
+
+
+def tls_context(tls: TlsConfig) -> ssl.SSLContext:
+    """
+    Raises:
+        OSError, ValueError: a certificate or key cannot be used.
+    """
+    return _usual_context() if tls == TlsConfig() else _context(tls)
+
+
+@lru_cache(maxsize=1)
+def _usual_context() -> ssl.SSLContext:
+    # To read the certificates of the machine takes longer than to send a message.
+    return ssl.create_default_context()
+
+
+def _context(tls: TlsConfig) -> ssl.SSLContext:
+    if tls.ca_ref or tls.cert_ref or tls.key_ref:
+        raise ValueError("a certificate is named by reference, and no secret manager knows it")
+    context = ssl.create_default_context(cafile=tls.ca_file or None, cadata=tls.ca or None)
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert or tls.cert_file:
+        _load_certificate(context, tls)
+    if tls.min_version:
+        context.minimum_version = _TLS_VERSIONS[tls.min_version]
+    if tls.max_version:
+        context.maximum_version = _TLS_VERSIONS[tls.max_version]
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, tls: TlsConfig) -> None:
+    if tls.cert_file and tls.key_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        return
+    # Python loads certificates from files only.
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = (
+            _in_file(Path(folder) / name, text, file)
+            for name, text, file in (
+                ("certificate", tls.cert, tls.cert_file),
+                ("key", tls.key.get_secret_value(), tls.key_file),
+            )
+        )
+        context.load_cert_chain(certificate, key)
+
+
+def _in_file(path: Path, text: str, file: str) -> str:
+    if file:
+        return file
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
+        written.write(text)
+    return str(path)
+
+
+def _changed_ns(file: str) -> int:
+    try:
+        return Path(file).stat().st_mtime_ns if file else 0
+    except OSError:
+        return 0

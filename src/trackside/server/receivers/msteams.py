@@ -1,0 +1,134 @@
+"""Microsoft Teams: cards to the webhook of a connector, and adaptive cards to that of a workflow."""
+
+from __future__ import annotations
+
+import json
+from typing import Self
+
+from pydantic import model_validator
+
+from trackside.exceptions import DeliveryError
+from trackside.model.alerts import Notification
+from trackside.server.receivers.delivery import Answer, Request, excerpt, post
+from trackside.server.receivers.fields import SecretUrl, Template, only_one
+from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.secret import Secret
+from trackside.server.receivers.slack_parts import cut
+from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.schema import Text
+
+MAX_TEXT_BYTES = 20_000
+"""Teams refuses messages above 28 KB as a whole."""
+COLORS = {"firing": ("8C1A1A", "Attention"), "resolved": ("2DC72D", "Good")}
+
+
+class _TeamsConfig(IntegrationConfig):
+    webhook_url: SecretUrl = NO_SECRET
+    webhook_url_file: Text = ""
+
+    @model_validator(mode="after")
+    def _one_url(self) -> Self:
+        only_one(self, "webhook_url", "webhook_url_file")
+        if not (self.webhook_url or self.webhook_url_file):
+            raise ValueError("expected either `webhook_url` or `webhook_url_file`")
+        return self
+
+
+class MsTeamsConfig(_TeamsConfig):
+    title: Template = '{{ template "msteams.default.title" . }}'
+    summary: Template = '{{ template "msteams.default.summary" . }}'
+    text: Template = '{{ template "msteams.default.text" . }}'
+
+
+class MsTeamsV2Config(_TeamsConfig):
+    title: Template = '{{ template "msteamsv2.default.title" . }}'
+    text: Template = '{{ template "msteamsv2.default.text" . }}'
+
+
+class MsTeams:
+    kind = "msteams"
+
+    def __init__(self, config: MsTeamsConfig, templates: NotificationTemplates) -> None:
+        self._config = config
+        self._templates = templates
+        self.send_resolved = config.send_resolved
+
+    async def send(self, notification: Notification, client_for: ClientFor) -> str:
+        config = self._config
+        url = await Secret(config.webhook_url, config.webhook_url_file).read()
+        body = card(config, self._templates.texts(notification), notification)
+        check_answer(await post(client_for, Request.of_json(url, body, config.http)))
+        return ""
+
+
+class MsTeamsV2:
+    kind = "msteamsv2"
+
+    def __init__(self, config: MsTeamsV2Config, templates: NotificationTemplates) -> None:
+        self._config = config
+        self._templates = templates
+        self.send_resolved = config.send_resolved
+
+    async def send(self, notification: Notification, client_for: ClientFor) -> str:
+        config = self._config
+        url = await Secret(config.webhook_url, config.webhook_url_file).read()
+        body = adaptive_card(config, self._templates.texts(notification), notification)
+        check_answer(await post(client_for, Request.of_json(url, body, config.http)))
+        return ""
+
+
+def check_answer(answer: Answer) -> None:
+    """A connector says 200, and then in words that Teams itself refused: "… returned HTTP error 429 …".
+
+    Raises:
+        DeliveryError: so it says.
+    """
+    if "HTTP error" in answer.text:
+        may_succeed = "429" in answer.text or "HTTP error 5" in answer.text
+        raise DeliveryError(f"Teams answered: {excerpt(answer.text)}", retry=may_succeed)
+
+
+def card(config: MsTeamsConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
+    plain = f"[{notification.status.upper()}] {notification.group_key}"
+    return {
+        "@context": "http://schema.org/extensions",
+        "type": "MessageCard",
+        "title": texts.render(config.title, plain),
+        "summary": texts.render(config.summary, plain),
+        "text": _fitting(texts.render(config.text)),
+        "themeColor": COLORS[notification.status][0],
+    }
+
+
+def adaptive_card(config: MsTeamsV2Config, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
+    plain = f"[{notification.status.upper()}] {notification.group_key}"
+    title = {
+        "type": "TextBlock",
+        "text": texts.render(config.title, plain),
+        "weight": "Bolder",
+        "size": "Medium",
+        "wrap": True,
+        "style": "heading",
+        "color": COLORS[notification.status][1],
+    }
+    text = {"type": "TextBlock", "text": _fitting(texts.render(config.text)), "wrap": True}
+    content = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.2",
+        "body": [title, text],
+        "msteams": {"width": "full"},
+    }
+    return {
+        "type": "message",
+        "attachments": [
+            {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": content}
+        ],
+    }
+
+
+def _fitting(text: str) -> str:
+    while len(json.dumps(text)) > MAX_TEXT_BYTES:
+        text = cut(text, len(text) * 3 // 4)
+    return text

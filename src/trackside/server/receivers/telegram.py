@@ -1,0 +1,101 @@
+"""The Telegram receiver: a message of a bot to a chat."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from pydantic import model_validator
+
+from trackside.exceptions import DeliveryError
+from trackside.model.alerts import Notification
+from trackside.server.receivers.defaults import NotificationDefaults
+from trackside.server.receivers.delivery import Request, excerpt, post
+from trackside.server.receivers.fields import Flag, Number, SecretText, Template, WebUrl, joined, only_one
+from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.secret import Secret, read_file
+from trackside.server.receivers.slack_parts import cut
+from trackside.server.receivers.templates import NotificationTemplates
+from trackside.server.schema import Text
+
+MAX_TEXT = 4_096
+_CUT_ENTITY = re.compile(r"&[^;\s]*\Z")
+PARSE_MODES = ("", "Markdown", "MarkdownV2", "HTML")
+
+
+class TelegramConfig(IntegrationConfig):
+    api_url: WebUrl | None = None
+    bot_token: SecretText = NO_SECRET
+    bot_token_file: Text = ""
+    chat_id: Number = 0
+    chat_id_file: Text = ""
+    message_thread_id: Number = 0
+    """A topic of a group."""
+    message: Template = '{{ template "telegram.default.message" . }}'
+    disable_notifications: Flag = False
+    parse_mode: Text = "HTML"
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        only_one(self, "bot_token", "bot_token_file")
+        only_one(self, "chat_id", "chat_id_file")
+        if not (self.chat_id or self.chat_id_file):
+            raise ValueError("expected a chat_id or a chat_id_file")
+        if self.parse_mode not in PARSE_MODES:
+            raise ValueError(f"parse_mode: expected Markdown, MarkdownV2, HTML or nothing, found {self.parse_mode!r}")
+        return self
+
+    def filled(self, defaults: NotificationDefaults) -> Self:
+        changes: dict[str, object] = {"api_url": self.api_url or defaults.telegram_api_url}
+        if not (self.bot_token or self.bot_token_file):
+            if not (defaults.telegram_bot_token or defaults.telegram_bot_token_file):
+                raise ValueError("expected a bot_token or a bot_token_file, here or in `global`")
+            changes |= {
+                "bot_token": defaults.telegram_bot_token,
+                "bot_token_file": defaults.telegram_bot_token_file,
+            }
+        return super().filled(defaults).model_copy(update=changes)
+
+
+class Telegram:
+    kind = "telegram"
+
+    def __init__(self, config: TelegramConfig, templates: NotificationTemplates) -> None:
+        self._config = config
+        self._templates = templates
+        self.send_resolved = config.send_resolved
+
+    async def send(self, notification: Notification, client_for: ClientFor) -> str:
+        config = self._config
+        token = await Secret(config.bot_token, config.bot_token_file).read()
+        url = joined(str(config.api_url), f"bot{token}/sendMessage")
+        # Numbers are texts in this API's forms, and so in Alertmanager's JSON.
+        body: dict[str, object] = {"chat_id": await self._chat(), "text": self._text(notification)}
+        body["disable_web_page_preview"] = "true"
+        if config.message_thread_id:
+            body["message_thread_id"] = str(config.message_thread_id)
+        if config.disable_notifications:
+            body["disable_notification"] = "true"
+        if config.parse_mode:
+            body["parse_mode"] = config.parse_mode
+        answer = await post(client_for, Request.of_json(url, body, config.http))
+        if answer.json().get("ok") is False:
+            raise DeliveryError(f"Telegram answered: {excerpt(answer.text)}", retry=False)
+        return ""
+
+    async def _chat(self) -> str:
+        if self._config.chat_id_file:
+            return (await read_file(self._config.chat_id_file)).strip()
+        return str(self._config.chat_id)
+
+    def _text(self, notification: Notification) -> str:
+        texts, config = self._templates.texts(notification), self._config
+        text = texts.html(config.message) if config.parse_mode == "HTML" else texts.render(config.message)
+        plain = f"[{notification.status.upper()}] {notification.group_key}"
+        if len(text) <= MAX_TEXT:
+            return text.strip() or plain
+        # To cut within a tag makes a message that Telegram refuses; within an entity too.
+        if "<" in text[:MAX_TEXT]:
+            return f"{plain}: {len(notification.alerts)} alerts"
+        return cut(_CUT_ENTITY.sub("", text[: MAX_TEXT - 1]) + "…", MAX_TEXT)

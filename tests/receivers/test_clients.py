@@ -1,0 +1,97 @@
+"""HTTP clients: shared by those who ask alike, and renewed with their certificates."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trackside.server.receivers.clients import Clients, tls_context
+from trackside.server.receivers.http_config import HttpConfig, TlsConfig
+
+CERTIFICATE = Path(__file__).parent / "testdata" / "untrusted.pem"
+
+
+class FakeClient:
+    def __init__(self, http):
+        self.http = http
+        self.closed = False
+
+    async def aclose(self):
+        self.closed = True
+
+
+def run(story):
+    async def with_clients():
+        clients = Clients(FakeClient)
+        await story(clients)
+        await clients.close()
+
+    asyncio.run(with_clients())
+
+
+def config(**values):
+    return HttpConfig.model_validate(values)
+
+
+def test_those_who_ask_alike_share_one():
+    async def story(clients):
+        plain = clients.get(config())
+        assert clients.get(config(authorization={"credentials": "a"}, follow_redirects=False)) is plain
+        others = [
+            config(proxy_url="http://p"),
+            config(proxy_url="http://p", proxy_connect_header={"X": ["a"]}),
+            config(proxy_url="http://p", proxy_connect_header={"X": ["b"]}),
+            config(tls_config={"insecure_skip_verify": True}),
+            config(tls_config={"cert": "c", "key": "one"}),
+            config(tls_config={"cert": "c", "key": "two"}),
+            config(enable_http2=False),
+        ]
+        assert len({id(clients.get(one)) for one in [*others, config()]}) == len(others) + 1
+
+    run(story)
+
+
+def test_a_renewed_certificate_makes_a_new_one(tmp_path):
+    file = tmp_path / "ca.pem"
+    shutil.copy(CERTIFICATE, file)
+
+    async def story(clients):
+        first = clients.get(config(tls_config={"ca_file": str(file)}))
+        assert clients.get(config(tls_config={"ca_file": str(file)})) is first
+        os.utime(file, ns=(1, 1))
+        second = clients.get(config(tls_config={"ca_file": str(file)}))
+        await asyncio.sleep(0)
+        assert (second is first, first.closed, second.closed) == (False, True, False)
+
+    run(story)
+
+
+def test_all_are_closed_at_the_end():
+    made = []
+
+    async def story(clients):
+        made.append(clients.get(config()))
+
+    run(story)
+    assert made[0].closed
+
+
+@pytest.mark.parametrize(
+    ("tls", "error"),
+    [
+        ({"ca_file": "/nowhere"}, OSError),
+        ({"cert_file": str(CERTIFICATE), "key_file": "/nowhere"}, OSError),
+        ({"ca": "no certificate"}, (OSError, ValueError)),
+        ({"ca_ref": "name"}, ValueError),
+    ],
+)
+def test_certificates_that_cannot_be_used(tls, error):
+    with pytest.raises(error):
+        tls_context(TlsConfig.model_validate(tls))
+
+
+def test_versions_of_tls():
+    context = tls_context(TlsConfig(min_version="TLS12", max_version="TLS12"))
+    assert (context.minimum_version.name, context.maximum_version.name) == ("TLSv1_2", "TLSv1_2")
