@@ -11,7 +11,13 @@ from trackside.instruments.registry import Registry
 from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import Labels
 from trackside.server.alerting.config import RouteConfig
-from trackside.server.alerting.dispatcher import Dispatcher
+from trackside.server.alerting.dispatcher import AlertingOptions, AlertingPorts, Dispatcher
+from trackside.server.alerting.inhibit_rule import InhibitRule
+from trackside.server.alerting.matchers import parse_matchers
+from trackside.server.alerting.pushes.lease import Push
+from trackside.server.alerting.route import route_tree
+from trackside.server.alerting.routing import RoutingConfig
+from trackside.server.alerting.silences.silence import Silence
 from trackside.server.db.database import Database
 from trackside.server.schema import Section
 from trackside.server.yamlfile import parse_yaml, section_of
@@ -69,9 +75,10 @@ class FakeIntegration:
         known: set[int] = set()
         for notification in self.arrived:
             for alert in notification.alerts:
-                number = int(alert.labels.get("i"))
+                number = int(alert.labels.get("i") or -1)
                 (known.discard if alert.state is AlertState.RESOLVED else known.add)(number)
-        return known
+        # Alerts about receivers have no number.
+        return known - {-1}
 
 
 class Site:
@@ -83,14 +90,25 @@ class Site:
         self.zero_ms = self.clock.ms
         self.receivers = {name: found if isinstance(found, list) else [found] for name, found in receivers.items()}
         self.route = route
+        self.rules: tuple[InhibitRule, ...] = ()
+        self.intervals = {}
+        self.options = AlertingOptions()
         self.start()
 
     def start(self) -> None:
         self.db = Database(self.folder / "trackside.db")
         self.registry = Registry()
-        self.dispatcher = Dispatcher(
-            route_config(self.route), self.receivers, self.db, self.clock, self.registry, "http://monitor"
-        )
+        ports = AlertingPorts(self.db, self.clock, self.registry, "http://monitor")
+        self.dispatcher = Dispatcher(self.routing(), self.receivers, ports, self.options)
+
+    def routing(self) -> RoutingConfig:
+        root = route_tree(route_config(self.route))
+        return RoutingConfig(root, tuple(self.receivers), inhibit_rules=self.rules, time_intervals=self.intervals)
+
+    def reload(self, route: str | None = None, receivers=None) -> None:
+        self.route = self.route if route is None else route
+        self.receivers = self.receivers if receivers is None else receivers
+        self.dispatcher.apply(self.routing(), self.receivers)
 
     async def kill(self) -> None:
         """Die without goodbye: whatever runs is cancelled, whatever is in memory is lost."""
@@ -112,6 +130,25 @@ class Site:
             self.clock.ms = min(end_ms, self.clock.ms + round(step_s * 1000))
             await self.dispatcher.tick(self.clock.ms)
             await self.dispatcher.drain()
+
+    async def push(self, number: int = 1, since: float | None = None, until: float | None = None, **labels: str):
+        def at(seconds):
+            return None if seconds is None else self.zero_ms + round(seconds * 1000)
+
+        own = Labels.of({"alertname": "A", "i": str(number), **labels})
+        return await self.dispatcher.push([Push(own, Labels(), at(since), at(until))], self.clock.ms)
+
+    async def silence(self, matchers: str, until: float, since: float = 0.0, **more) -> str:
+        draft = Silence(
+            more.pop("silence_id", ""),
+            parse_matchers(matchers),
+            self.zero_ms + round(since * 1000),
+            self.zero_ms + round(until * 1000),
+            "me",
+            "why",
+            **more,
+        )
+        return (await self.dispatcher.silences.put(draft, self.clock.ms)).silence_id
 
     def firing(self, number: int = 1, since: float = 0.0, **labels: str) -> Alert:
         at_ms = self.zero_ms + round(since * 1000)

@@ -11,6 +11,7 @@ from trackside.model.alerts import Alert, AlertState
 
 ROUTE = "{receiver: team, group_by: [alertname], group_wait: 30s, group_interval: 5m, repeat_interval: 4h}"
 SECONDS = "{receiver: team, group_by: [alertname], group_wait: 1s, group_interval: 10s, repeat_interval: 1h}"
+REFUSED = "{receiver: bad, group_wait: 1s, group_interval: 10s, repeat_interval: 100d}"
 MINUTE = 60.0
 
 ERRORS = {
@@ -430,14 +431,14 @@ class TestCrash:
 
 class TestReload:
     def test_an_alert_that_goes_elsewhere_is_announced_there_and_ended_where_it_was_announced(
-        self, new_site, integration, read_route
+        self, new_site, integration
     ):
         async def story():
             old, new = integration(), integration()
             site = new_site(SECONDS, team=old, other=new)
             site.offer(site.firing(1))
             await site.until(5)
-            site.dispatcher.apply(read_route(SECONDS.replace("team", "other")), site.receivers)
+            site.reload(SECONDS.replace("team", "other"))
             site.offer(site.firing(1))
             await site.until(30)
             assert (old.told, new.told) == (["1 firing"], ["1 firing"])
@@ -447,26 +448,26 @@ class TestReload:
 
         run(story)
 
-    def test_a_reload_that_changes_nothing_says_nothing(self, new_site, integration, read_route):
+    def test_a_reload_that_changes_nothing_says_nothing(self, new_site, integration):
         async def story():
             hook = integration()
             site = new_site(SECONDS, team=hook)
             site.offer(site.firing(1))
             await site.until(5)
-            site.dispatcher.apply(read_route(SECONDS), site.receivers)
+            site.reload()
             site.offer(site.firing(1))
             await site.until(100)
             assert hook.told == ["1 firing"]
 
         run(story)
 
-    def test_a_receiver_that_is_gone_takes_its_groups_along(self, new_site, integration, read_route):
+    def test_a_receiver_that_is_gone_takes_its_groups_along(self, new_site, integration):
         async def story():
             old, new = integration(), integration()
             site = new_site(SECONDS, team=old, other=new)
             site.offer(site.firing(1))
             await site.until(5)
-            site.dispatcher.apply(read_route(SECONDS.replace("team", "other")), {"other": [new]})
+            site.reload(SECONDS.replace("team", "other"), {"other": [new]})
             site.offer(site.resolved(1, until=5))
             await site.until(30)
             assert old.told == ["1 firing"]
@@ -568,6 +569,9 @@ def test_whatever_happens_on_the_way_the_receiver_ends_up_knowing_what_is(new_si
                 case _:
                     hook.error = ERRORS[event]
                     hook.arrives = event == "doubt arrived"
+                    if event == "well":
+                        # Whoever mends a receiver that refused everything has its configuration read again.
+                        site.reload()
             site.offer(*now.values())
             await site.until(site.seconds + 4)
         picture = hook.picture()
@@ -578,5 +582,175 @@ def test_whatever_happens_on_the_way_the_receiver_ends_up_knowing_what_is(new_si
         taken = len(hook.taken)
         await site.until(site.seconds + 1000, 10)
         assert len(hook.taken) == taken
+
+    run(story)
+
+
+class TestHandingOver:
+    def test_what_was_announced_here_ends_here_and_the_rest_is_somebody_elses(self, new_site, integration):
+        hook = integration()
+        site = new_site(SECONDS.replace("1h", "1m"), team=hook)
+
+        async def story():
+            site.offer(site.firing(1), site.firing(2))
+            await site.until(5)
+            site.dispatcher.apply(site.routing(), site.receivers, hands_over=True)
+            site.offer(site.firing(1), site.firing(2), site.firing(3, since=5))
+            await site.until(600, 5)
+            assert hook.told == ["1 firing, 2 firing"]
+            site.offer(site.resolved(1, until=600), site.firing(2), site.resolved(3, since=5, until=600))
+            await site.until(700, 5)
+            assert hook.told[1:] == ["1 resolved"]
+
+        run(story)
+
+    def test_what_others_push_is_still_told(self, new_site, integration):
+        hook = integration()
+        site = new_site(SECONDS, team=hook)
+        site.dispatcher.apply(site.routing(), site.receivers, hands_over=True)
+
+        async def story():
+            await site.push(1)
+            await site.until(5)
+            assert hook.told == ["1 firing"]
+
+        run(story)
+
+    def test_whoever_takes_it_back_tells_what_goes_on(self, new_site, integration):
+        hook = integration()
+        site = new_site(SECONDS, team=hook)
+        site.dispatcher.apply(site.routing(), site.receivers, hands_over=True)
+
+        async def story():
+            site.offer(site.firing(1))
+            await site.until(5)
+            site.reload()
+            await site.until(20)
+            assert hook.told == ["1 firing"]
+
+        run(story)
+
+
+class TestRefusing:
+    def test_three_refusals_are_the_last_and_the_others_hear_of_it(self, new_site, integration):
+        bad, good = integration("slack"), integration()
+        bad.error = DeliveryError("answered 403", retry=False)
+        site = new_site(
+            "{receiver: bad, group_wait: 1s, group_interval: 10s, repeat_interval: 100d}", bad=bad, good=good
+        )
+
+        async def story():
+            site.offer(site.firing(1))
+            await site.until(600, 5)
+            assert len(bad.attempts) == 3
+            (notification,) = good.taken
+            (alert,) = notification.alerts
+            assert alert.labels.as_dict() == {
+                "alertname": "TracksideReceiverRefuses",
+                "receiver": "bad",
+                "integration": "bad/slack/0",
+                "severity": "critical",
+            }
+            assert "answered 403" in alert.annotations.get("summary")
+            # It would say this too to the one who refuses.
+            assert {one.name for attempt in bad.attempts for one in attempt.alerts} == {"A"}
+
+        run(story)
+
+    def test_news_is_tried_again_and_what_is_taken_ends_the_alert(self, new_site, integration):
+        bad, good = integration("slack"), integration()
+        bad.error = DeliveryError("answered 403", retry=False)
+        site = new_site(
+            "{receiver: bad, group_wait: 1s, group_interval: 10s, repeat_interval: 100d}", bad=bad, good=good
+        )
+
+        async def story():
+            site.offer(site.firing(1))
+            await site.until(100)
+            bad.error = None
+            site.offer(site.firing(1), site.firing(2, since=100))
+            await site.until(200)
+            assert bad.told == ["1 firing, 2 firing"]
+            assert good.told == ["TracksideReceiverRefuses firing", "TracksideReceiverRefuses resolved"]
+
+        run(story)
+
+    def test_it_ends_too_if_the_server_died_in_between(self, new_site, integration):
+        async def story():
+            bad, good = integration("slack"), integration()
+            bad.error = DeliveryError("answered 403", retry=False)
+            site = new_site(REFUSED, bad=bad, good=good)
+            site.offer(site.firing(1))
+            await site.until(100)
+            await site.kill()
+            bad.error = None
+            site.start()
+            site.offer(site.firing(1))
+            await site.until(200)
+            assert bad.told == ["1 firing"]
+            assert good.told == ["TracksideReceiverRefuses firing", "TracksideReceiverRefuses resolved"]
+
+        run(story)
+
+    def test_a_receiver_that_is_mended_and_read_again_is_tried_at_once(self, new_site, integration):
+        bad = integration("slack")
+        bad.error = DeliveryError("answered 403", retry=False)
+        site = new_site(SECONDS, team=bad)
+
+        async def story():
+            site.offer(site.firing(1))
+            await site.until(100)
+            bad.error = None
+            site.reload()
+            await site.until(102)
+            assert bad.told == ["1 firing"]
+
+        run(story)
+
+    def test_without_a_reload_it_is_tried_an_hour_later(self, new_site, integration):
+        bad = integration("slack")
+        bad.error = DeliveryError("answered 403", retry=False)
+        site = new_site(SECONDS.replace("1h", "1d"), team=bad)
+
+        async def story():
+            site.offer(site.firing(1))
+            await site.until(100)
+            bad.error = None
+            await site.until(3_500, 10)
+            assert bad.told == []
+            await site.until(3_700, 10)
+            assert bad.told == ["1 firing"]
+
+        run(story)
+
+
+def test_what_no_rule_knows_any_more_ends(new_site, integration):
+    hook = integration()
+    site = new_site(SECONDS, team=hook)
+
+    async def story():
+        site.offer(site.firing(1), site.firing(2))
+        await site.push(3)
+        await site.until(5)
+        await site.kill()
+        site.start()
+        site.dispatcher.end_unknown({site.firing(2).labels}, site.clock.ms)
+        await site.until(25)
+        assert hook.told == ["1 firing, 2 firing, 3 firing", "1 resolved, 2 firing, 3 firing"]
+
+    run(story)
+
+
+def test_how_long_a_notification_waits_is_known(new_site, integration, down):
+    hook = integration()
+    hook.error = down
+    site = new_site(SECONDS, team=hook)
+
+    async def story():
+        assert site.dispatcher.waiting_since_ms() is None
+        site.offer(site.firing(1))
+        await site.until(5)
+        assert site.dispatcher.waiting_since_ms() == site.zero_ms + 1_000
+        await site.dispatcher.write(site.clock.ms)
 
     run(story)

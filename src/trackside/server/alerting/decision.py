@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 
 _NONE: frozenset[Labels] = frozenset()
+
+
+class Reason(Enum):
+    """Why an integration is told something, in Alertmanager's words."""
+
+    FIRST = "first notification"
+    NEW = "new alerts added"
+    SOME_RESOLVED = "some alerts resolved"
+    ALL_RESOLVED = "all alerts resolved"
+    REPEAT = "repeat interval elapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,11 @@ class Told:
     """Part of a message that may or may not have arrived: to be told again, whatever they are now."""
     at_ms: int | None = None
     """The time of the last message that arrived, from which a repeat counts."""
+    hidden: frozenset[Labels] = _NONE
+    """Those of `firing` that the last message did not name, since they were muted: to be named again when they are
+    not, or the reader would take the last message for all there is."""
+    thread: str = ""
+    """What the receiver called its last message, by which the next can take its place."""
 
     @property
     def holds(self) -> frozenset[Labels]:
@@ -36,37 +52,51 @@ class Terms:
     repeat_interval_ms: int
 
 
-def due(alerts: Iterable[Alert], left: frozenset[Labels], told: Told, terms: Terms, now_ms: int) -> tuple[Alert, ...]:
-    """The alerts of the message that is due at a flush of the group; () when there is none.
+@dataclass(frozen=True, slots=True)
+class Message:
+    alerts: tuple[Alert, ...]
+    reason: Reason
 
-    All firing alerts of the group, if one of them is news or the last message is as old as the repeat interval; with
-    them each resolved alert that was told to be firing. An alert that resolved before anyone heard of it is no news.
-    Those in `left` are no longer routed here, so only their end is told.
+
+def due(alerts: Iterable[Alert], told: Told, terms: Terms, now_ms: int) -> Message | None:
+    """What is due at a flush of a group, of which `alerts` may be shown: none of them is muted.
+
+    All that fire, if one of them is news or the last message is as old as the repeat interval; all that do when one
+    is over that was told to be firing. An alert that was over before anyone heard of it is no news, but may come
+    along.
     """
     firing: list[Alert] = []
     resolved: list[Alert] = []
     for alert in alerts:
-        if alert.state is AlertState.RESOLVED:
-            if terms.send_resolved and alert.labels in told.holds:
-                resolved.append(alert)
-        elif alert.labels not in left:
-            firing.append(alert)
-    news = any(alert.labels not in told.firing or alert.labels in told.uncertain for alert in firing)
-    repeated = bool(firing) and told.at_ms is not None and now_ms - told.at_ms >= terms.repeat_interval_ms
-    if not (news or repeated or resolved):
-        return ()
-    return tuple(sorted((*firing, *resolved), key=_order))
+        (resolved if alert.state is AlertState.RESOLVED else firing).append(alert)
+    ended = terms.send_resolved and any(alert.labels in told.holds for alert in resolved)
+    reason = _reason(firing, told, ended)
+    if reason is None and firing and told.at_ms is not None and now_ms - told.at_ms >= terms.repeat_interval_ms:
+        reason = Reason.REPEAT
+    if reason is None:
+        return None
+    return Message(tuple(sorted((*firing, *(resolved if terms.send_resolved else ())), key=_order)), reason)
 
 
-def after_delivery(told: Told, alerts: Iterable[Alert], told_ms: int) -> Told:
-    firing, uncertain = set(told.firing), set(told.uncertain)
+def _reason(firing: list[Alert], told: Told, ended: bool) -> Reason | None:
+    known = (told.firing - told.hidden) - told.uncertain
+    if any(alert.labels not in known for alert in firing):
+        return Reason.NEW if told.at_ms is not None else Reason.FIRST
+    if ended:
+        return Reason.SOME_RESOLVED if firing else Reason.ALL_RESOLVED
+    return None
+
+
+def after_delivery(told: Told, alerts: Iterable[Alert], told_ms: int, thread: str = "") -> Told:
+    firing, uncertain, named = set(told.firing), set(told.uncertain), set()
     for alert in alerts:
         uncertain.discard(alert.labels)
         if alert.state is AlertState.RESOLVED:
             firing.discard(alert.labels)
         else:
             firing.add(alert.labels)
-    return Told(frozenset(firing), frozenset(uncertain), told_ms)
+            named.add(alert.labels)
+    return Told(frozenset(firing), frozenset(uncertain), told_ms, frozenset(firing - named), thread)
 
 
 def after_doubt(told: Told, alerts: Iterable[Alert]) -> Told:
@@ -77,7 +107,9 @@ def after_doubt(told: Told, alerts: Iterable[Alert]) -> Told:
 def without_resolved(told: Told, alerts: Iterable[Alert]) -> Told:
     """For an integration that does not want to hear of the end: it is forgotten, so that a new start is news."""
     over = {alert.labels for alert in alerts if alert.state is AlertState.RESOLVED}
-    return replace(told, firing=told.firing - over, uncertain=told.uncertain - over) if over & told.holds else told
+    if not over & told.holds:
+        return told
+    return replace(told, firing=told.firing - over, uncertain=told.uncertain - over, hidden=told.hidden - over)
 
 
 def same_truth(one: Iterable[Alert], other: Iterable[Alert]) -> bool:

@@ -1,30 +1,59 @@
-"""From alerts to notifications: routes, groups, and the moments at which each group is told."""
+"""From alerts to notifications: who has to be told what, and when, written down before it is done."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from trackside.instruments.registry import Registry
 from trackside.model.alerts import Alert, AlertState, NotificationRecord
 from trackside.model.labels import Labels
-from trackside.server.alerting import store
-from trackside.server.alerting.collector import AlertingMetrics
-from trackside.server.alerting.config import RouteConfig
-from trackside.server.alerting.group import AlertGroup, group_id, new_group
-from trackside.server.alerting.route import Route, route_tree
-from trackside.server.alerting.sender import Integration, Sender, SenderPorts
+from trackside.model.metrics import MetricFamily
+from trackside.server.alerting import refusal_alert, store
+from trackside.server.alerting.collector import AlertingMetrics, state_families
+from trackside.server.alerting.commits import Commits
+from trackside.server.alerting.group import AlertGroup
+from trackside.server.alerting.grouping import Grouping
+from trackside.server.alerting.inhibition import Inhibition
+from trackside.server.alerting.intake import Intake
+from trackside.server.alerting.matchers import Syntax
+from trackside.server.alerting.muting import Muting
+from trackside.server.alerting.pushes import store as alert_store
+from trackside.server.alerting.pushes.lease import Lease, Push
+from trackside.server.alerting.routing import RoutingConfig
+from trackside.server.alerting.sender import Sender, SenderPorts, Shown
+from trackside.server.alerting.senders import Receivers, Senders
+from trackside.server.alerting.silences.register import Silences
+from trackside.server.alerting.silences.silence import SilenceLimits
 from trackside.server.alerting.store import Work
+from trackside.server.alerting.views import Views
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database
 
-CLOSE_PATIENCE_S = 5.0
-Receivers = Mapping[str, Sequence[Integration]]
+ALIVE_MS = 1_000
+FORGET_MS = 300_000
 
-_log = logging.getLogger("trackside.server")
+
+@dataclass(frozen=True, slots=True)
+class AlertingPorts:
+    db: Database
+    clock: Clock
+    registry: Registry
+    external_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingOptions:
+    """What is given on the command line."""
+
+    silences: SilenceLimits = field(default_factory=SilenceLimits)
+    alerts_per_name: int = 0
+    """Pushed alerts of one `alertname`; 0: as many as come."""
+    receiver_names_in_metrics: bool = False
+    syntax: Syntax = Syntax.FALLBACK
+    """How matchers are read."""
 
 
 class Dispatcher:
@@ -34,175 +63,289 @@ class Dispatcher:
     """
 
     def __init__(
-        self,
-        config: RouteConfig,
-        receivers: Receivers,
-        db: Database,
-        clock: Clock,
-        registry: Registry,
-        external_url: str,
+        self, routing: RoutingConfig, receivers: Receivers, ports: AlertingPorts, options: AlertingOptions | None = None
     ) -> None:
-        self._db = db
-        self._metrics = AlertingMetrics(registry)
-        self._groups: dict[str, AlertGroup] = {}
-        self._holders: dict[Labels, set[str]] = {}
-        """Ids of the groups that hold an alert."""
-        self._routed: dict[Labels, tuple[Route, ...]] = {}
-        self._changed: set[str] = set()
-        """Ids of the groups to be settled and saved at the next tick."""
-        self._ports = SenderPorts(clock, self._metrics, self._commit, self._groups.get, self._changed.add, external_url)
-        self._senders: dict[str, Sender] = {}
-        db.create(store.SCHEMA)
-        self._root = route_tree(config)
-        self._configure(receivers)
-        self._restore(db.read(partial(store.load, external_url=external_url)))
+        self.options = options = options or AlertingOptions()
+        self.routing = routing
+        self._db, self._clock = ports.db, ports.clock
+        self.metrics = AlertingMetrics(ports.registry, with_receiver_names=options.receiver_names_in_metrics)
+        self._commits = Commits(ports.db, self.metrics)
+        ports.db.create(store.SCHEMA, alert_store.SCHEMA)
+        ports.db.write(store.upgrade).result()
+        self.silences = Silences(ports.db, options.silences)
+        self._grouping = Grouping(routing.root)
+        self._intake = Intake(routing.resolve_timeout_ms, options.alerts_per_name)
+        self._muting = Muting(self.silences, Inhibition(routing.inhibit_rules), routing.time_intervals)
+        self._touched: set[str] = set()
+        """Ids of the groups of which something may be let go."""
+        self.senders = Senders(
+            SenderPorts(
+                ports.clock,
+                self.metrics,
+                self._commits.durably,
+                self._shown,
+                self._touched.add,
+                self._refused,
+                ports.external_url,
+            )
+        )
+        self.hands_over = False
+        """Whether somebody else tells people of the alerts of our rules."""
+        self.reload_succeeded = True
+        """Whether the configuration that was read last is in force."""
+        ports.registry.add_collector(self._families)
+        self._next_alive_ms = self._next_forget_ms = 0
+        self.senders.configure(receivers)
+        self._restore(ports.external_url)
 
-    def apply(self, config: RouteConfig, receivers: Receivers) -> None:
+    @property
+    def views(self) -> Views:
+        """What is known now, for the pages and the API."""
+        return Views(self._intake, self._grouping, self._muting)
+
+    def apply(self, routing: RoutingConfig, receivers: Receivers, *, hands_over: bool = False) -> None:
         """Go on with another configuration. Alerts that now go elsewhere are announced there; where they were
         announced before, only their end is told."""
-        self._root = route_tree(config)
-        self._routed.clear()
-        self._configure(receivers)
-        gone = [group for group in self._groups.values() if group.receiver not in receivers]
-        if gone:
-            self._db.write(store.all_of([self._drop(group) for group in gone]))
+        now_ms = self._clock.now_ms()
+        self.routing, self.hands_over = routing, hands_over
+        self._intake.resolve_timeout_ms = routing.resolve_timeout_ms
+        self._grouping.configure(routing.root, now_ms)
+        firing = list(self._intake.firing(now_ms))
+        inhibition = Inhibition(routing.inhibit_rules, [known.alert.labels for known in firing])
+        self._muting = Muting(self.silences, inhibition, routing.time_intervals)
+        works = self.senders.configure(receivers)
+        works += [self._drop(group) for group in list(self._groups.values()) if group.receiver not in receivers]
+        for known in firing:
+            alert = known.alert
+            if not refusal_alert.is_one(alert.labels):
+                self._take(alert, now_ms, hands_over=known.is_own and self.hands_over)
+            elif self.senders.named(refusal_alert.sender_name(alert.labels)) is None:
+                self.offer([refusal_alert.ended(alert, now_ms)], now_ms)
+        if works:
+            self._db.write(store.all_of(works))
 
     def offer(self, alerts: Sequence[Alert], now_ms: int) -> None:
-        """The alerts that fire or have resolved, as often as one likes: the same news twice is no news."""
+        """The alerts of our own rules that fire or have resolved, as often as one likes: the same news twice is no
+        news."""
         for alert in alerts:
             if alert.state is not AlertState.PENDING:
-                self._offer(alert, now_ms)
-        self._metrics.groups.set(len(self._groups))
+                self._intake.offer(alert, now_ms)
+                self._take(alert, now_ms, hands_over=self.hands_over)
+        self.metrics.groups.set(len(self._groups))
+
+    async def push(self, pushes: Sequence[Push], now_ms: int) -> list[str]:
+        """Alerts that somebody sent. When this returns, a crash does not lose them.
+
+        What is wrong with those that were not taken, a sentence each.
+        """
+        refused: list[str] = []
+        leases: list[Lease] = []
+        worth_storing: list[Lease] = []
+        for push in pushes:
+            try:
+                found = self._intake.push(push, now_ms)
+            except ValueError as error:
+                self.metrics.received_invalid()
+                refused.append(f"{push.labels}: {error}")
+                continue
+            if found is None:
+                self.metrics.limited()
+                continue
+            lease, is_worth_storing = found
+            leases.append(lease)
+            if is_worth_storing:
+                worth_storing.append(lease)
+        if worth_storing:
+            # Before any group knows of them: an alert of a group whose end nobody knows would never end.
+            await self._commits.soon([alert_store.save(worth_storing)])
+        for lease in leases:
+            alert = lease.alert(now_ms)
+            self.metrics.received("resolved" if alert.state is AlertState.RESOLVED else "firing")
+            self._take(alert, now_ms, is_stored=True)
+        return refused
 
     async def tick(self, now_ms: int) -> None:
-        works: list[Work] = []
-        for group in list(self._groups.values()):
-            if group.is_due(now_ms):
-                due_ms = group.flush(now_ms)
-                self._changed.add(group.group_id)
-                for sender in self._senders_of(group):
-                    works += sender.decide(group, due_ms)
-        works += self._settle()
-        if works:
-            await self._commit(works)
-        for sender in self._senders.values():
-            sender.wake()
+        for alert in self._intake.ended(now_ms):
+            self._take(alert, now_ms, is_stored=True)
+        decided: list[Work] = []
+        quiet: list[AlertGroup] = []
+        for group in self._grouping.due(now_ms):
+            due_ms = group.flush(now_ms)
+            works = self._decide(group, due_ms, now_ms)
+            decided += works
+            # What was told of must be known after a crash, or nobody would be told that it is over.
+            if works or group.passed or group.left or not group.alerts:
+                self._grouping.changed.add(group.group_id)
+            else:
+                quiet.append(group)
+        settled = self._settle(now_ms)
+        if quiet:
+            settled.append(store.save_rhythms(quiet))
+        if decided:
+            await self._commits.durably([*decided, *settled])
+        elif settled:
+            await self._commits.soon(settled)
+        self.senders.wake()
+        await self._keep_house(now_ms)
 
     async def drain(self) -> None:
         """Wait until all that is due now is sent or has failed."""
-        for sender in list(self._senders.values()):
-            await sender.drain()
+        await self.senders.drain()
+
+    def waiting_since_ms(self) -> int | None:
+        """When the notification was decided that has waited longest; None: none waits."""
+        return min((one.decided_ms for sender in self.senders for one in sender.all_waiting()), default=None)
+
+    async def write(self, now_ms: int) -> None:
+        """Find out whether anything can be written down.
+
+        Raises:
+            sqlite3.Error: nothing can.
+        """
+        await asyncio.wrap_future(self._db.write(alert_store.alive(now_ms), durable=True))
+
+    def end_unknown(self, known: Collection[Labels], now_ms: int) -> None:
+        """End the alerts of our rules that no rule knows, once all were evaluated: the rule that ended them may have
+        said so to a process that died."""
+        unknown = [alert for alert in self._intake.own() if alert.labels not in known]
+        ended = [refusal_alert.ended(alert, now_ms) for alert in unknown if not refusal_alert.is_one(alert.labels)]
+        self.offer(ended, now_ms)
 
     def records(self, count: int) -> Sequence[NotificationRecord]:
         """The newest first."""
         return self._db.read(partial(store.records, count=count))
 
     async def close(self) -> None:
-        await asyncio.gather(*(sender.close(CLOSE_PATIENCE_S) for sender in self._senders.values()))
+        await self.senders.close()
+        await self._commits.soon([alert_store.alive(self._clock.now_ms()), *self._settle(self._clock.now_ms())])
 
-    def _configure(self, receivers: Receivers) -> None:
-        wanted: dict[str, Sender] = {}
-        for receiver, integrations in receivers.items():
-            counts: dict[str, int] = {}
-            for integration in integrations:
-                kind = integration.kind
-                name = f"{receiver}/{kind}/{counts.get(kind, 0)}"
-                counts[kind] = counts.get(kind, 0) + 1
-                sender = self._senders.pop(name, None) or Sender(receiver, name, integration, self._ports)
-                sender.integration = integration
-                wanted[name] = sender
-        abandoned = [work for sender in self._senders.values() for work in sender.abandon("no longer configured")]
-        if abandoned:
-            self._db.write(store.all_of(abandoned))
-        self._senders = wanted
+    def _families(self) -> Iterable[MetricFamily]:
+        now_ms = self._clock.now_ms()
+        muted = [bool(self._muting.of(labels, now_ms)) for labels in self._intake.firing_labels(now_ms)]
+        silences = {state.value: count for state, count in self.silences.count(now_ms).items()}
+        return state_families(
+            {"active": muted.count(False), "suppressed": muted.count(True), "unprocessed": 0},
+            silences,
+            len(self._muting.inhibition.rules),
+            self.reload_succeeded,
+        )
 
-    def _restore(self, stored: store.Stored) -> None:
+    @property
+    def _groups(self) -> dict[str, AlertGroup]:
+        return self._grouping.groups
+
+    def _restore(self, external_url: str) -> None:
+        now_ms = self._clock.now_ms()
+        stored = self._db.read(partial(store.load, external_url=external_url))
+        pushed = self._db.read(alert_store.load)
+        alive_ms = now_ms if pushed.alive_ms is None else min(pushed.alive_ms, now_ms)
+        self._grouping.restore(stored.groups, now_ms)
+        self._intake.restore(pushed.leases, now_ms - alive_ms, alive_ms)
+        works = self.senders.restore(stored)
+        leased = {lease.labels for lease in pushed.leases}
+        for lease in pushed.leases:
+            # Those that are over too: they are found to be so at the first tick, and whoever was told of them hears it.
+            self._grouping.offer(lease.alert(lease.ends_ms - 1), now_ms)
         for group in stored.groups:
-            self._groups[group.group_id] = group
-            for labels in group.alerts:
-                self._holders.setdefault(labels, set()).add(group.group_id)
-        for name, sender in self._senders.items():
-            told = {group: known for (owner, group), known in stored.told.items() if owner == name}
-            sender.restore(told, [one for one in stored.waiting if one.integration == name])
-        strays = [one for one in stored.waiting if one.integration not in self._senders]
-        if strays:
-            self._db.write(store.all_of(store.given_up(one, "no longer configured") for one in strays)).result()
+            for labels, alert in group.alerts.items():
+                if alert.state is AlertState.FIRING and labels not in leased:
+                    self._intake.offer(alert, now_ms)
+                    self._restore_refusal(labels)
+        for known in self._intake.firing(now_ms):
+            self._muting.inhibition.begins(known.alert.labels)
+        if works:
+            self._db.write(store.all_of(works)).result()
 
-    def _offer(self, alert: Alert, now_ms: int) -> None:
-        holders = self._holders.get(alert.labels, set())
-        if alert.state is AlertState.RESOLVED:
-            # Whoever was never told of it need not hear that it is over.
-            for key in holders:
-                self._put(self._groups[key], alert, now_ms)
+    def _restore_refusal(self, labels: Labels) -> None:
+        sender = self.senders.named(refusal_alert.sender_name(labels)) if refusal_alert.is_one(labels) else None
+        if sender is not None:
+            sender.restore_refusals()
+
+    def _take(self, alert: Alert, now_ms: int, *, hands_over: bool = False, is_stored: bool = False) -> None:
+        if alert.state is AlertState.FIRING:
+            self._muting.inhibition.begins(alert.labels)
+        else:
+            self._muting.inhibition.ends(alert.labels)
+        if hands_over and alert.state is AlertState.FIRING:
+            self._grouping.leave(alert, now_ms)
+        else:
+            self._grouping.offer(alert, now_ms, is_stored=is_stored)
+
+    def _refused(self, sender: Sender, reason: str) -> None:
+        """An integration refuses what it is told: an alert of its own, through the others."""
+        now_ms = self._clock.now_ms()
+        known = self._intake.known(refusal_alert.labels_of(sender), now_ms)
+        if not reason:
+            if known is not None:
+                self.offer([refusal_alert.ended(known.alert, now_ms)], now_ms)
             return
-        routes = self._routed.get(alert.labels)
-        if routes is None:
-            routes = self._routed[alert.labels] = self._root.matching(alert.labels)
-        targets = {self._join(route, alert, now_ms) for route in routes}
-        for key in holders - targets:
-            group = self._groups[key]
-            group.left.add(alert.labels)
-            self._put(group, alert, now_ms)
-        self._holders[alert.labels] = holders | targets
+        alert = refusal_alert.firing(sender, reason, now_ms)
+        self._intake.offer(alert, now_ms)
+        own = [route.receiver for route in self._grouping.routes(alert.labels)]
+        routes = [refusal_alert.route(self.routing.root, receiver) for receiver in self.senders.elsewhere(own, sender)]
+        if routes:
+            self._grouping.offer(alert, now_ms, routes)
 
-    def _join(self, route: Route, alert: Alert, now_ms: int) -> str:
-        labels = route.group_labels(alert.labels)
-        key = group_id(route, labels)
-        group = self._groups.get(key)
+    def _decide(self, group: AlertGroup, due_ms: int, now_ms: int) -> list[Work]:
+        shown = self._shown_at(group, now_ms)
+        about = refusal_alert.sender_name(group.labels) if refusal_alert.is_one(group.labels) else ""
+        works = [
+            work for one in self.senders.of(group.receiver) if one.name != about for work in one.decide(shown, due_ms)
+        ]
+        group.passed |= {labels for labels, alert in group.alerts.items() if alert.state is AlertState.RESOLVED}
+        return works
+
+    def _shown(self, group_id: str) -> Shown | None:
+        group = self._groups.get(group_id)
         if group is None:
-            group = self._groups[key] = new_group(route, labels, now_ms)
-        group.group_wait_ms, group.group_interval_ms = route.group_wait_ms, route.group_interval_ms
-        group.repeat_interval_ms = route.repeat_interval_ms
-        group.left.discard(alert.labels)
-        self._put(group, alert, now_ms)
-        return key
+            return None
+        # Whoever asks will tell of it.
+        self._grouping.changed.add(group_id)
+        return self._shown_at(group, self._clock.now_ms())
 
-    def _put(self, group: AlertGroup, alert: Alert, now_ms: int) -> None:
-        if group.put(alert, now_ms):
-            self._changed.add(group.group_id)
+    def _shown_at(self, group: AlertGroup, now_ms: int) -> Shown:
+        route = self._grouping.route(group)
+        return Shown(group, self._muting.unmuted(group, route, now_ms, self.metrics))
 
-    def _senders_of(self, group: AlertGroup) -> list[Sender]:
-        return [sender for sender in self._senders.values() if sender.receiver == group.receiver]
-
-    def _settle(self) -> list[Work]:
+    def _settle(self, now_ms: int) -> list[Work]:
         """Let go of resolved alerts that nobody has to hear of any more, and of empty groups; save what changed."""
-        changed = [group for key in sorted(self._changed) if (group := self._groups.get(key)) is not None]
-        self._changed.clear()
+        changed = self._grouping.changed
+        touched = [group for key in sorted(changed | self._touched) if (group := self._groups.get(key)) is not None]
         works: list[Work] = []
-        for group in changed:
-            if group.flushed:
-                self._remove(group, self._finished(group))
-            works.append(store.save_group(group) if group.alerts else self._drop(group))
+        for group in touched:
+            finished = self._finished(group) if group.flushed else set()
+            self._grouping.remove(group, finished)
+            if self._grouping.is_forgotten(group, now_ms):
+                works.append(self._drop(group))
+            elif finished or group.group_id in changed:
+                works.append(store.save_group(group))
+        changed.clear()
+        self._touched.clear()
         return works
 
     def _finished(self, group: AlertGroup) -> set[Labels]:
-        over = {labels for labels, alert in group.alerts.items() if alert.state is AlertState.RESOLVED}
-        over |= group.left & group.alerts.keys()
+        # What is over is told at the next flush, to whom it concerns; a flush has passed since.
+        over = group.passed | (group.left & group.alerts.keys())
         if over:
-            over.difference_update(*(sender.needs(group.group_id) for sender in self._senders_of(group)))
+            over.difference_update(*(sender.needs(group.group_id) for sender in self.senders.of(group.receiver)))
         return over
 
-    def _remove(self, group: AlertGroup, gone: set[Labels]) -> None:
-        for labels in gone:
-            del group.alerts[labels]
-            group.left.discard(labels)
-            holders = self._holders.get(labels, set())
-            holders.discard(group.group_id)
-            if not holders:
-                self._holders.pop(labels, None)
-                self._routed.pop(labels, None)
-
     def _drop(self, group: AlertGroup) -> Work:
-        self._remove(group, set(group.alerts))
-        del self._groups[group.group_id]
-        for sender in self._senders_of(group):
+        self._grouping.drop(group)
+        for sender in self.senders.of(group.receiver):
             sender.forget(group.group_id)
         return store.forget_group(group.group_id)
 
-    async def _commit(self, works: list[Work]) -> None:
-        try:
-            await asyncio.wrap_future(self._db.write(store.all_of(works)))
-        except sqlite3.Error as error:
-            # A full disk must not keep anyone from being told.
-            self._metrics.state_write_failures.inc()
-            _log.warning("cannot save the state of alerting: %s", error)
+    async def _keep_house(self, now_ms: int) -> None:
+        # After the clock was set back, these times are far away.
+        if not now_ms < self._next_alive_ms <= now_ms + ALIVE_MS:
+            self._next_alive_ms = now_ms + ALIVE_MS
+            await self.silences.end_fulfilled(lambda: [one.alert.labels for one in self._intake.firing(now_ms)], now_ms)
+            if self._intake.has_leases:
+                await self._commits.soon([alert_store.alive(now_ms)])
+        if not now_ms < self._next_forget_ms <= now_ms + FORGET_MS:
+            self._next_forget_ms = now_ms + FORGET_MS
+            await self.silences.forget_old(now_ms)
+            old = self._intake.forget_old(now_ms)
+            if old:
+                await self._commits.soon([alert_store.forget(old)])

@@ -27,15 +27,25 @@ class AlertGroup:
     alerts: dict[Labels, Alert] = field(default_factory=dict)
     left: set[Labels] = field(default_factory=set)
     """Alerts that are routed elsewhere since the configuration changed: only their end is still told here."""
+    passed: set[Labels] = field(default_factory=set)
+    """Resolved alerts that a flush has passed since: whoever was not told of them by then is not told any more."""
+    empty_since_ms: int | None = None
+
+    @property
+    def route_id(self) -> str:
+        return self.group_id[len(self.receiver) + 1 : -len(str(self.labels)) - 1]
 
     def put(self, alert: Alert, now_ms: int) -> bool:
         """Take the newest state of an alert; whether that is worth a write."""
         before = self.alerts.get(alert.labels)
         self.alerts[alert.labels] = alert
+        self.empty_since_ms = None
         started_ms = alert.fired_at_ms if alert.fired_at_ms is not None else alert.active_at_ms
-        # An alert that is older than the wait has been waited for: by the server that died, or by another.
-        if not self.flushed and alert.state is AlertState.FIRING and started_ms + self.group_wait_ms < now_ms:
-            self.next_flush_ms = min(self.next_flush_ms, now_ms)
+        if alert.state is AlertState.FIRING:
+            self.passed.discard(alert.labels)
+            # An alert that is older than the wait has been waited for: by the server that died, or by another.
+            if not self.flushed and started_ms + self.group_wait_ms < now_ms:
+                self.next_flush_ms = min(self.next_flush_ms, now_ms)
         return before is None or _milestones(before) != _milestones(alert)
 
     def is_due(self, now_ms: int) -> bool:
@@ -54,6 +64,11 @@ class AlertGroup:
         self.flushed = True
         self.next_flush_ms = due_ms + self.group_interval_ms
         return due_ms
+
+    def begin_again(self, now_ms: int) -> None:
+        """A new rhythm from now on, as after a reload: what was waited for is not waited for again."""
+        if self.flushed:
+            self.next_flush_ms = now_ms
 
 
 def group_id(route: Route, labels: Labels) -> str:

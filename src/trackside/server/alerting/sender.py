@@ -10,16 +10,17 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from trackside.exceptions import DeliveryError
-from trackside.model.alerts import Alert, Notification
+from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import Labels
 from trackside.server.alerting import store
 from trackside.server.alerting.collector import AlertingMetrics
 from trackside.server.alerting.decision import (
+    Message,
     Terms,
     Told,
     after_delivery,
@@ -29,6 +30,7 @@ from trackside.server.alerting.decision import (
     without_resolved,
 )
 from trackside.server.alerting.group import AlertGroup
+from trackside.server.alerting.refusals import Refusals
 from trackside.server.alerting.store import Outgoing, Work
 from trackside.server.clock import Clock
 
@@ -39,6 +41,8 @@ LONGEST_WAIT_MS = round(LONGEST_PAUSE_S * 1000)
 """A time further away than that was made before the clock was set back."""
 SEND_TIMEOUT_S = 30.0
 """For integrations that set no shorter limit themselves."""
+AT_ONCE = 16
+"""Messages about different groups on their way at the same time, to a receiver that takes them."""
 NOBODY_KNOWS = Told()
 
 _log = logging.getLogger("trackside.server")
@@ -55,12 +59,21 @@ class Integration(Protocol):
     @property
     def send_resolved(self) -> bool: ...
 
-    async def send(self, notification: Notification) -> None:
-        """
+    async def send(self, notification: Notification) -> str:
+        """What the receiver calls the message: the `thread` of the next one about the same group; mostly "".
+
         Raises:
             DeliveryError: the notification was not taken.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A group, and those of its alerts that are not muted."""
+
+    group: AlertGroup
+    alerts: Sequence[Alert]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +82,11 @@ class SenderPorts:
     metrics: AlertingMetrics
     write: Callable[[list[Work]], Awaitable[None]]
     """Commits, and counts what it cannot commit."""
-    group: Callable[[str], AlertGroup | None]
+    shown: Callable[[str], Shown | None]
     touched: Callable[[str], None]
     """Told the id of a group after something was delivered about it, or refused."""
+    refused: Callable[[Sender, str], None]
+    """Told that an integration refuses what it is told, and why; an empty text when it takes messages again."""
     external_url: str
 
 
@@ -84,12 +99,16 @@ class Sender:
         self._ports = ports
         self._told: dict[str, Told] = {}
         self._waiting: dict[str, Outgoing] = {}
-        self._in_flight: Outgoing | None = None
+        self._in_flight: dict[str, Outgoing] = {}
+        """By group, as `_waiting`, which holds them too."""
         self._again: set[str] = set()
         """Groups that were flushed while a notification about them was in flight."""
+        self._refusals = Refusals()
+        self._is_well = False
+        """Whether the last message arrived: only then several are sent at once."""
         self._paused_until_ms = 0
         self._closed = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def restore(self, told: dict[str, Told], waiting: Iterable[Outgoing]) -> None:
         """As the process before left it. Its last attempts may have arrived, and nobody knows."""
@@ -99,57 +118,87 @@ class Sender:
             self._told[one.group_id] = after_doubt(self._knows(one.group_id), one.notification.alerts)
         self._count()
 
+    def use(self, integration: Integration) -> None:
+        """Send by another configuration; what was refused before is tried again."""
+        self.integration = integration
+        self._refusals = Refusals()
+
+    def restore_refusals(self) -> None:
+        """The process before has said that this integration refuses what it is told."""
+        self._refusals.restore()
+
     def needs(self, group_id: str) -> set[Labels]:
         """The alerts of the group that must be kept: their end is owed, or on its way."""
         needed = set(self._knows(group_id).holds)
-        for one in (self._waiting.get(group_id), self._in_flight):
-            if one is not None and one.group_id == group_id:
-                needed |= {alert.labels for alert in one.notification.alerts}
+        one = self._waiting.get(group_id)
+        if one is not None:
+            needed |= {alert.labels for alert in one.notification.alerts}
         return needed
+
+    def told_at_ms(self, group_id: str) -> int | None:
+        """When a message about the group arrived last."""
+        return self._knows(group_id).at_ms
+
+    def waits(self, group_id: str) -> Outgoing | None:
+        """The message about the group that could not be delivered yet."""
+        return self._waiting.get(group_id)
+
+    def all_waiting(self) -> Iterable[Outgoing]:
+        return self._waiting.values()
 
     def forget(self, group_id: str) -> None:
         self._told.pop(group_id, None)
+        self._refusals.forget(group_id)
 
-    def decide(self, group: AlertGroup, now_ms: int) -> list[Work]:
+    def decide(self, shown: Shown, now_ms: int) -> list[Work]:
         """Decide what is due about a group at its flush; what has to be written before it may be sent."""
-        if self._in_flight is not None and self._in_flight.group_id == group.group_id:
+        group = shown.group
+        if group.group_id in self._in_flight:
             self._again.add(group.group_id)
             return []
         works: list[Work] = []
         told = self._knows(group.group_id)
         if not self.integration.send_resolved:
             told = without_resolved(told, group.alerts.values())
-        if told is not self._knows(group.group_id):
-            works.append(self._learn(group.group_id, told))
+            if told is not self._knows(group.group_id):
+                works.append(self._learn(group.group_id, told))
         terms = Terms(self.integration.send_resolved, group.repeat_interval_ms)
-        alerts = due(group.alerts.values(), frozenset(group.left), told, terms, now_ms)
+        message = due(_addressed(shown, told), told, terms, now_ms)
+        if message is not None and self._refusals.are_final(group.group_id, message.alerts, terms, now_ms):
+            message = None
         waiting = self._waiting.get(group.group_id)
-        if waiting is not None and alerts and same_truth(alerts, waiting.notification.alerts):
+        if waiting is not None and message is not None and same_truth(message.alerts, waiting.notification.alerts):
             return works
         if waiting is not None:
-            works.append(self._give_up(waiting, "no longer true" if not alerts else "replaced by a newer one"))
-        if alerts:
-            works.append(self._enqueue(group, alerts, waiting, now_ms))
+            works.append(self._give_up(waiting, "no longer true" if message is None else "replaced by a newer one"))
+        if message is not None:
+            works.append(self._enqueue(group, message, waiting, now_ms))
         self._count()
         return works
 
     def wake(self) -> None:
         """Send what is due, in the background."""
-        if (self._task is None or self._task.done()) and self._next() is not None:
-            self._task = asyncio.create_task(self._send_all())
+        while len(self._in_flight) < (AT_ONCE if self._is_well else 1) and (one := self._next()) is not None:
+            self._in_flight[one.group_id] = one
+            task = asyncio.create_task(self._send(one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def drain(self) -> None:
         """Wait until nothing is due."""
-        if self._task is not None:
-            await self._task
+        while self._tasks:
+            done, _ = await asyncio.wait(self._tasks)
+            self._tasks -= done
 
     async def close(self, patience_s: float) -> None:
-        """Let the message in flight end, within limits. What waits is sent after the next start."""
-        if self._task is not None and not self._task.done():
-            self._closed = True
-            await asyncio.wait([self._task], timeout=patience_s)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Let the messages in flight end, within limits. What waits is sent after the next start."""
+        self._closed = True
+        tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience_s)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def abandon(self, reason: str) -> list[Work]:
         """The integration is no longer configured."""
@@ -163,8 +212,15 @@ class Sender:
         self._told[group_id] = told
         return store.save_told(self.name, group_id, told)
 
-    def _enqueue(self, group: AlertGroup, alerts: tuple[Alert, ...], before: Outgoing | None, now_ms: int) -> Work:
-        notification = Notification(group.receiver, group.group_key, group.labels, alerts, self._ports.external_url)
+    def _enqueue(self, group: AlertGroup, message: Message, before: Outgoing | None, now_ms: int) -> Work:
+        notification = Notification(
+            group.receiver,
+            group.group_key,
+            group.labels,
+            message.alerts,
+            self._ports.external_url,
+            reason=message.reason.value,
+        )
         one = Outgoing(
             secrets.token_hex(8), self.name, self.integration.kind, group.group_id, notification, now_ms, now_ms
         )
@@ -172,6 +228,7 @@ class Sender:
             # A receiver that is away is not asked more often because there is news.
             one.next_try_ms, one.attempts = before.next_try_ms, before.attempts
         self._waiting[group.group_id] = one
+        self._ports.metrics.decided(self.receiver, one.kind)
         return store.decided(one)
 
     def _give_up(self, one: Outgoing, reason: str) -> Work:
@@ -187,31 +244,37 @@ class Sender:
         now_ms = self._ports.clock.now_ms()
         if self._closed or now_ms < self._paused_until_ms <= now_ms + LONGEST_WAIT_MS:
             return None
-        ready = [one for one in self._waiting.values() if not now_ms < one.next_try_ms <= now_ms + LONGEST_WAIT_MS]
+        ready = (
+            one
+            for one in self._waiting.values()
+            if one.group_id not in self._in_flight and not now_ms < one.next_try_ms <= now_ms + LONGEST_WAIT_MS
+        )
         return min(ready, key=lambda one: one.next_try_ms, default=None)
 
-    async def _send_all(self) -> None:
-        while (one := self._next()) is not None:
-            self._in_flight = one
-            try:
-                error = await self._attempt(one)
-            finally:
-                self._in_flight = None
-            works = self._delivered(one) if error is None else self._failed(one, error)
-            self._ports.touched(one.group_id)
-            if one.group_id in self._again:
-                self._again.discard(one.group_id)
-                group = self._ports.group(one.group_id)
-                if group is not None and not self._closed:
-                    works += self.decide(group, self._ports.clock.now_ms())
-            await self._ports.write(works)
+    async def _send(self, one: Outgoing) -> None:
+        try:
+            error = await self._attempt(one)
+        finally:
+            del self._in_flight[one.group_id]
+        works = self._delivered(one) if error is None else self._failed(one, error)
+        self._ports.touched(one.group_id)
+        if one.group_id in self._again:
+            self._again.discard(one.group_id)
+            shown = self._ports.shown(one.group_id)
+            if shown is not None and not self._closed:
+                works += self.decide(shown, self._ports.clock.now_ms())
+        # The next one need not wait for the disk: a crash repeats what was not written down yet.
+        self.wake()
+        await self._ports.write(works)
 
     async def _attempt(self, one: Outgoing) -> DeliveryError | None:
         started_s = self._ports.clock.monotonic_s()
         one.attempts += 1
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self.integration.send(one.notification)
+                thread = self._knows(one.group_id).thread
+                message = replace(one.notification, delivery_id=one.notification_id, thread=thread)
+                one.thread = await self.integration.send(message) or ""
         except DeliveryError as error:
             return error
         except TimeoutError:
@@ -221,10 +284,11 @@ class Sender:
             return DeliveryError(f"internal error: {error!r}", retry=False, maybe_sent=True)
         finally:
             elapsed_s = self._ports.clock.monotonic_s() - started_s
-            self._ports.metrics.delivery_seconds.labels(self.receiver, one.kind).observe(elapsed_s)
+            self._ports.metrics.attempted(self.receiver, one.kind, elapsed_s)
         return None
 
     def _delivered(self, one: Outgoing) -> list[Work]:
+        self._is_well = True
         self._ports.metrics.delivered.labels(self.receiver, one.kind).inc()
         now_ms = self._ports.clock.now_ms()
         if one.attempts > 1:
@@ -233,28 +297,45 @@ class Sender:
                 other.next_try_ms = min(other.next_try_ms, now_ms)
         self._waiting.pop(one.group_id, None)
         one.last_error = ""
+        if self._refusals.end(one.group_id):
+            self._ports.refused(self, "")
         self._count()
         # A repeat counts from the flush, which has no jitter; after a failed attempt, from the delivery.
         told_ms = one.decided_ms if one.attempts == 1 else now_ms
-        told = after_delivery(self._knows(one.group_id), one.notification.alerts, told_ms)
+        told = after_delivery(self._knows(one.group_id), one.notification.alerts, told_ms, one.thread)
         return [store.finished(one, now_ms), self._learn(one.group_id, told)]
 
     def _failed(self, one: Outgoing, error: DeliveryError) -> list[Work]:
-        self._ports.metrics.failed_attempts.labels(self.receiver, one.kind).inc()
+        self._is_well = False
+        self._ports.metrics.failed(self.receiver, one.kind, error)
         one.last_error = error.reason
         works: list[Work] = []
         if error.maybe_sent:
             works.append(self._learn(one.group_id, after_doubt(self._knows(one.group_id), one.notification.alerts)))
+        now_ms = self._ports.clock.now_ms()
         if not error.retry:
             _log.warning("receiver %s refused a notification: %s", self.name, error.reason)
+            if self._refusals.note(one.group_id, one.notification.alerts, now_ms):
+                self._ports.refused(self, error.reason)
             return [*works, self._give_up(one, "refused")]
-        now_ms = self._ports.clock.now_ms()
         if error.retry_after_s is not None:
             pause_s = min(max(error.retry_after_s, FIRST_RETRY_S), LONGEST_PAUSE_S)
             self._paused_until_ms = one.next_try_ms = now_ms + round(pause_s * 1000)
         else:
             one.next_try_ms = now_ms + round(backoff_s(one.attempts) * 1000)
         return [*works, store.tried(one)]
+
+
+def _addressed(shown: Shown, told: Told) -> list[Alert]:
+    """Those of the alerts that concern who was told so much: not what left the group, apart from its end, and not
+    what was over at a flush before."""
+    group = shown.group
+    return [
+        alert
+        for alert in shown.alerts
+        if (alert.state is AlertState.RESOLVED and alert.labels in told.holds)
+        or not (alert.labels in group.left or alert.labels in group.passed)
+    ]
 
 
 def backoff_s(attempts: int) -> float:

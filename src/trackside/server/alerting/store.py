@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from trackside.model.alerts import Alert, AlertState, Notification, NotificationRecord
@@ -61,8 +61,16 @@ CREATE TABLE IF NOT EXISTS notification (
 CREATE INDEX IF NOT EXISTS notification_by_time ON notification (decided_at_ms);
 """
 
+# Columns that came after the tables.
+_ADDED = {
+    "alert_told": ("hidden TEXT NOT NULL DEFAULT '[]'", "thread TEXT NOT NULL DEFAULT ''"),
+    "notification": ("reason TEXT NOT NULL DEFAULT ''",),
+}
+
 KEPT_MS = 90 * 86_400_000
 """How long the log of notifications reaches back."""
+LOGGED_ALERTS = 20
+"""Of a notification, kept in the log once it is delivered."""
 
 Work = Callable[[sqlite3.Connection], object]
 
@@ -80,6 +88,8 @@ class Outgoing:
     next_try_ms: int
     attempts: int = 0
     last_error: str = ""
+    thread: str = ""
+    """What the receiver calls the message, once it has taken it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,15 @@ class Stored:
     told: dict[tuple[str, str], Told]
     """By integration and group."""
     waiting: tuple[Outgoing, ...]
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Give the tables of an older version what they lack."""
+    for table, columns in _ADDED.items():
+        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for column in columns:
+            if column.split()[0] not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
 def all_of(works: Iterable[Work]) -> Work:
@@ -117,6 +136,16 @@ def save_group(group: AlertGroup) -> Work:
     return partial(_execute, "INSERT OR REPLACE INTO alert_group VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
+def save_rhythms(groups: Iterable[AlertGroup]) -> Work:
+    """When the groups are told next; nothing else of them has changed."""
+    rows = [(group.next_flush_ms, int(group.flushed), group.group_id) for group in groups]
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.executemany("UPDATE alert_group SET next_flush_ms = ?, flushed = ? WHERE group_id = ?", rows)
+
+    return work
+
+
 def forget_group(group_id: str) -> Work:
     return all_of(
         partial(_execute, f"DELETE FROM {table} WHERE group_id = ?", (group_id,))
@@ -125,8 +154,10 @@ def forget_group(group_id: str) -> Work:
 
 
 def save_told(integration: str, group_id: str, told: Told) -> Work:
-    row = (integration, group_id, _label_sets_text(told.firing), _label_sets_text(told.uncertain), told.at_ms)
-    return partial(_execute, "INSERT OR REPLACE INTO alert_told VALUES (?, ?, ?, ?, ?)", row)
+    sets = (_label_sets_text(told.firing), _label_sets_text(told.uncertain), _label_sets_text(told.hidden))
+    sql = """INSERT OR REPLACE INTO alert_told (integration, group_id, firing, uncertain, hidden, at_ms, thread)
+             VALUES (?, ?, ?, ?, ?, ?, ?)"""
+    return partial(_execute, sql, (integration, group_id, *sets, told.at_ms, told.thread))
 
 
 def decided(one: Outgoing) -> Work:
@@ -149,9 +180,16 @@ def decided(one: Outgoing) -> Work:
         None,
         one.attempts,
         one.last_error,
+        notification.reason,
     )
     marks = ", ".join("?" * len(row))
-    return partial(_execute, f"INSERT INTO notification VALUES ({marks})", row)
+    return partial(_execute, f"INSERT INTO notification ({_COLUMNS}) VALUES ({marks})", row)
+
+
+_COLUMNS = (
+    "notification_id, integration, kind, receiver, group_id, group_key, group_labels, status, alert_names, "
+    "alert_count, alerts, waiting, decided_at_ms, delivered_at_ms, attempts, last_error, reason"
+)
 
 
 def tried(one: Outgoing) -> Work:
@@ -161,11 +199,12 @@ def tried(one: Outgoing) -> Work:
 
 def finished(one: Outgoing, delivered_ms: int | None) -> Work:
     """Delivered, or given up when `delivered_ms` is None: nothing more will be tried."""
-    sql = """UPDATE notification SET waiting = 0, alerts = '[]', delivered_at_ms = ?, attempts = ?, last_error = ?
+    sql = """UPDATE notification SET waiting = 0, alerts = ?, delivered_at_ms = ?, attempts = ?, last_error = ?
              WHERE notification_id = ?"""
+    logged = _alerts_text(one.notification.alerts[:LOGGED_ALERTS])
     return all_of(
         (
-            partial(_execute, sql, (delivered_ms, one.attempts, one.last_error, one.notification_id)),
+            partial(_execute, sql, (logged, delivered_ms, one.attempts, one.last_error, one.notification_id)),
             partial(
                 _execute,
                 "DELETE FROM notification WHERE waiting = 0 AND decided_at_ms < ?",
@@ -197,6 +236,10 @@ def records(connection: sqlite3.Connection, count: int) -> list[NotificationReco
             row["delivered_at_ms"],
             row["attempts"],
             row["last_error"],
+            row["reason"],
+            Labels.of(json.loads(row["group_labels"])),
+            _alerts(row["alerts"])[:LOGGED_ALERTS],
+            bool(row["waiting"]),
         )
         for row in rows
     ]
@@ -205,7 +248,11 @@ def records(connection: sqlite3.Connection, count: int) -> list[NotificationReco
 def load(connection: sqlite3.Connection, external_url: str) -> Stored:
     told = {
         (row["integration"], row["group_id"]): Told(
-            _label_sets(row["firing"]), _label_sets(row["uncertain"]), row["at_ms"]
+            _label_sets(row["firing"]),
+            _label_sets(row["uncertain"]),
+            row["at_ms"],
+            _label_sets(row["hidden"]),
+            row["thread"],
         )
         for row in connection.execute("SELECT * FROM alert_told")
     }
@@ -242,6 +289,7 @@ def _outgoing(row: sqlite3.Row, external_url: str) -> Outgoing:
         Labels.of(json.loads(row["group_labels"])),
         _alerts(row["alerts"]),
         external_url,
+        reason=row["reason"],
     )
     return Outgoing(
         row["notification_id"],
@@ -269,7 +317,13 @@ def _label_sets(text: str) -> frozenset[Labels]:
 
 
 def _alerts_text(alerts: Iterable[Alert]) -> str:
-    return json.dumps([_alert_fields(alert) for alert in alerts])
+    return f"[{', '.join(map(_alert_text, alerts))}]"
+
+
+@lru_cache(maxsize=16_384)
+def _alert_text(alert: Alert) -> str:
+    # Remembered, since an alert stands in its group and in each message about it, at each flush again.
+    return json.dumps(_alert_fields(alert))
 
 
 def _alert_fields(alert: Alert) -> dict[str, object]:

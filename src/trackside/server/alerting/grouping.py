@@ -1,0 +1,148 @@
+"""Which alerts are in which groups: routes, arrivals and departures, without a word to anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from trackside.model.alerts import Alert, AlertState
+from trackside.model.labels import Labels
+from trackside.server.alerting.group import AlertGroup, group_id, new_group
+from trackside.server.alerting.route import Route
+
+EMPTY_KEPT_MS = 30_000
+"""How long a group without alerts keeps its rhythm, as Alertmanager's does: what fires again joins it."""
+SPREAD_MS = 5_000
+"""Within which the groups that fell due while the server was down are told, so that they do not all come at once."""
+SPREAD_STEP_MS = 50
+REMEMBERED = 100_000
+"""Label sets whose routes are kept."""
+
+
+class Grouping:
+    def __init__(self, root: Route) -> None:
+        self.groups: dict[str, AlertGroup] = {}
+        self.changed: set[str] = set()
+        """Ids of the groups to be settled and saved."""
+        self._holders: dict[Labels, set[str]] = {}
+        """Ids of the groups that hold an alert."""
+        self._routed: dict[Labels, tuple[Route, ...]] = {}
+        self._root = root
+        self._routes = _by_id(root)
+
+    def configure(self, root: Route, now_ms: int) -> None:
+        """Go on with other routes: all groups begin a new rhythm."""
+        self._root, self._routes = root, _by_id(root)
+        self._routed.clear()
+        for group in self.groups.values():
+            group.begin_again(now_ms)
+
+    def restore(self, groups: Iterable[AlertGroup], now_ms: int) -> None:
+        late = 0
+        for group in groups:
+            self.groups[group.group_id] = group
+            for labels in group.alerts:
+                self._holders.setdefault(labels, set()).add(group.group_id)
+            if not group.alerts:
+                group.empty_since_ms = now_ms
+            if group.next_flush_ms <= now_ms:
+                group.next_flush_ms = now_ms + min(late * SPREAD_STEP_MS, SPREAD_MS)
+                late += 1
+
+    def routes(self, labels: Labels) -> tuple[Route, ...]:
+        """Those an alert with these labels takes."""
+        found = self._routed.get(labels)
+        if found is None:
+            if len(self._routed) >= REMEMBERED:
+                self._routed.clear()
+            found = self._routed[labels] = self._root.matching(labels)
+        return found
+
+    def route(self, group: AlertGroup) -> Route | None:
+        """None: the configuration has no such route any more."""
+        return self._routes.get(group.route_id)
+
+    def holding(self, labels: Labels) -> list[AlertGroup]:
+        """The groups that an alert with these labels is in, apart from those that it left."""
+        found = (self.groups[key] for key in sorted(self._holders.get(labels, ())))
+        return [group for group in found if labels not in group.left]
+
+    def offer(self, alert: Alert, now_ms: int, routes: Iterable[Route] = (), *, is_stored: bool = False) -> None:
+        """The state of an alert, as often as one likes.
+
+        `routes`: instead of those of the configuration, if any. `is_stored`: the alert is kept by itself, and offered
+        again after a start; so its groups need not be saved for its sake before they are told.
+        """
+        holders = self._holders.get(alert.labels, set())
+        if alert.state is AlertState.RESOLVED:
+            # Whoever was never told of it need not hear that it is over. What is kept by itself is soon forgotten.
+            for key in holders:
+                self._put(self.groups[key], alert, now_ms)
+            return
+        chosen = routes if routes else self.routes(alert.labels)
+        targets = {self._join(route, alert, now_ms, is_stored) for route in chosen}
+        if targets == holders:
+            return
+        for key in holders - targets:
+            group = self.groups[key]
+            group.left.add(alert.labels)
+            self._put(group, alert, now_ms)
+        self._holders[alert.labels] = holders | targets
+
+    def leave(self, alert: Alert, now_ms: int) -> None:
+        """It goes on, and somebody else tells of it from now on: here only its end is told, to whom it was told."""
+        for key in self._holders.get(alert.labels, ()):
+            group = self.groups[key]
+            group.left.add(alert.labels)
+            self._put(group, alert, now_ms)
+
+    def due(self, now_ms: int) -> Iterator[AlertGroup]:
+        for group in list(self.groups.values()):
+            if group.is_due(now_ms):
+                yield group
+
+    def remove(self, group: AlertGroup, gone: Iterable[Labels]) -> None:
+        for labels in list(gone):
+            del group.alerts[labels]
+            group.left.discard(labels)
+            group.passed.discard(labels)
+            holders = self._holders.get(labels, set())
+            holders.discard(group.group_id)
+            if not holders:
+                self._holders.pop(labels, None)
+                self._routed.pop(labels, None)
+
+    def drop(self, group: AlertGroup) -> None:
+        self.remove(group, group.alerts)
+        del self.groups[group.group_id]
+
+    def is_forgotten(self, group: AlertGroup, now_ms: int) -> bool:
+        """Whether a group has been without alerts for so long that it need not be kept."""
+        if group.alerts:
+            return False
+        if group.empty_since_ms is None or group.empty_since_ms > now_ms:
+            group.empty_since_ms = now_ms
+        return now_ms - group.empty_since_ms >= EMPTY_KEPT_MS
+
+    def _join(self, route: Route, alert: Alert, now_ms: int, is_stored: bool) -> str:
+        labels = route.group_labels(alert.labels)
+        key = group_id(route, labels)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = new_group(route, labels, now_ms)
+            self.changed.add(key)
+        group.group_wait_ms, group.group_interval_ms = route.group_wait_ms, route.group_interval_ms
+        group.repeat_interval_ms = route.repeat_interval_ms
+        group.left.discard(alert.labels)
+        self._put(group, alert, now_ms, is_stored)
+        return key
+
+    def _put(self, group: AlertGroup, alert: Alert, now_ms: int, is_stored: bool = False) -> None:
+        if group.put(alert, now_ms) and not is_stored:
+            self.changed.add(group.group_id)
+
+
+def _by_id(root: Route) -> Mapping[str, Route]:
+    found = {root.route_id: root}
+    for child in root.routes:
+        found |= _by_id(child)
+    return found

@@ -1,0 +1,1 @@
+"""Alerts that others push: what they mean, and where they are kept."""

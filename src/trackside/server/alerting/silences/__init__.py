@@ -1,0 +1,1 @@
+"""Silences: who may not be told of what, and until when."""

@@ -1,0 +1,1 @@
+"""Alerts handed over to other people's Alertmanagers."""
