@@ -106,7 +106,7 @@ class Rules:
         self.db.close()
         self.start()
 
-    def _take(self, alerts, now_ms: int) -> None:
+    def _take(self, alerts, now_ms: int, interval_ms: int) -> None:
         if alerts:
             self.offered.append((now_ms, list(alerts)))
 

@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field
 
 from trackside.exceptions import ConfigError, QueryError, TemplateError
 from trackside.server.promql.parser import parse
+from trackside.server.rules import no_data
+from trackside.server.rules.no_data import NoData
 from trackside.server.rules.templates import compiled
 from trackside.server.schema import DurationMs, Section
 from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
@@ -42,6 +44,10 @@ class AlertingRule:
     annotations: Pairs = ()
     """Templates."""
 
+    @property
+    def no_data(self) -> NoData:
+        return NoData(dict(self.annotations).get(no_data.ANNOTATION, "resolve"))
+
 
 Rule = RecordingRule | AlertingRule
 
@@ -57,7 +63,8 @@ class RuleGroupConfig:
     """None: the server's evaluation interval."""
     limit: int = 0
     """Most alerts of one rule, or most series a recording rule may write; 0: any number."""
-    query_offset_ms: int = 0
+    query_offset_ms: int | None = None
+    """None: the server's `rule_query_offset`."""
 
 
 def _text(value: Any) -> Any:
@@ -89,7 +96,7 @@ class GroupSection(Section):
     name: Text
     interval: DurationMs | None = None
     limit: int = Field(default=0, ge=0)
-    query_offset: DurationMs = 0
+    query_offset: DurationMs | None = None
     labels: Texts = Field(default_factory=dict)
     rules: Annotated[tuple[RuleSection, ...], BeforeValidator(lambda value: value or ())] = ()
 
@@ -103,13 +110,20 @@ def load_rule_file(file: Path) -> tuple[RuleGroupConfig, ...]:
     Raises:
         ConfigError: it cannot be read, or `parse_rule_file` refuses it.
     """
+    return parse_rule_file(read_rules_text(file), str(file))
+
+
+def read_rules_text(file: Path) -> str:
+    """
+    Raises:
+        ConfigError: it cannot be read, or is not text.
+    """
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 text: byte {error.start} cannot be decoded") from error
-    return parse_rule_file(text, str(file))
 
 
 def parse_rule_file(text: str, file: str) -> tuple[RuleGroupConfig, ...]:
@@ -193,6 +207,21 @@ def _rule_errors(document: YamlDocument, rule: RuleSection, path: tuple[str | in
         if not _LABEL_NAME.fullmatch(name):
             yield document.error(where, f"not a name: {name!r}; expected letters, digits and _")
         yield from _template_errors(document, where, text)
+    if no_data.ANNOTATION in rule.annotations:
+        yield from _no_data_errors(document, rule, (*path, "annotations", no_data.ANNOTATION))
+
+
+def _no_data_errors(document: YamlDocument, rule: RuleSection, path: tuple[str | int, ...]) -> Iterator[ConfigError]:
+    value = rule.annotations[no_data.ANNOTATION]
+    if value not in (known := [each.value for each in NoData]):
+        yield document.error(path, f"expected one of {', '.join(known)}, found {value!r}")
+        return
+    try:
+        decided = value != NoData.RESOLVE.value and no_data.decides_itself(rule.expr)
+    except QueryError:
+        return  # said already, of the expression
+    if decided:
+        yield document.error(path, "the expression says with absent() what missing data means; remove one of the two")
 
 
 def _recording_errors(document: YamlDocument, rule: RuleSection, path: tuple[str | int, ...]) -> Iterator[ConfigError]:

@@ -7,9 +7,8 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote_plus
 
-from trackside.exceptions import QueryError, TracksideError
+from trackside.exceptions import TracksideError
 from trackside.instruments.registry import Registry
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
@@ -18,20 +17,17 @@ from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database
 from trackside.server.rules import store
-from trackside.server.rules.alerting_rule import Active, alert_labels, resolved_all, step
+from trackside.server.rules.alerting_rule import resolved_all
 from trackside.server.rules.collector import RuleMetrics
 from trackside.server.rules.config import AlertingRule, RecordingRule, Rule, RuleGroupConfig
-from trackside.server.rules.recording import SeriesWriter, alert_series, recorded
-from trackside.server.rules.results import template_answer, vector
-from trackside.server.rules.template_functions import QueryNeeded, TemplateSample
-from trackside.server.rules.templates import Expansion, ExternalFacts
+from trackside.server.rules.evaluator import Evaluator, RuleState, keyed
+from trackside.server.rules.recording import SeriesWriter
+from trackside.server.rules.templates import ExternalFacts
 from trackside.server.storage import Appender
 
 SETTLE_MS = 120_000
 """For so long after a start (or two intervals), a restored alert whose expression gives nothing is taken as not known
 rather than over: the first scrapes and the ranges of the expressions need that time."""
-YIELD_EVERY = 100
-"""Alerts whose texts are expanded (some 80 µs each) before anything else on the event loop has its turn."""
 
 _log = logging.getLogger("trackside.server")
 
@@ -51,22 +47,8 @@ class RulePorts:
 class RuleSettings:
     external: ExternalFacts = field(default_factory=ExternalFacts)
     evaluation_interval_ms: int = 60_000
-
-
-@dataclass(slots=True, eq=False)
-class RuleState:
-    """A rule and what became of it."""
-
-    rule: Rule
-    key: str
-    writer: SeriesWriter
-    alerts: dict[Labels, Alert] = field(default_factory=dict)
-    unseen: set[Labels] = field(default_factory=set)
-    """Alerts from before the start whose expression has not held since."""
-    health: str = "unknown"
-    error: str = ""
-    last_ms: int | None = None
-    seconds: float = 0.0
+    query_offset_ms: int = 0
+    """Of groups that name none."""
 
 
 class RuleGroup:
@@ -90,6 +72,10 @@ class RuleGroup:
         self._seconds = 0.0
         self._down_since_ms = stored.last_evaluation_ms if stored is not None else None
         self._settled_ms: int | None = None
+        offset_ms = settings.query_offset_ms if config.query_offset_ms is None else config.query_offset_ms
+        self._evaluator = Evaluator(
+            config, self.label, ports.backend.query, ports.clock, metrics, settings.external, offset_ms
+        )
         self.rules = [self._state(rule, key, stored) for rule, key in keyed(config.rules)]
 
     def _state(self, rule: Rule, key: str, stored: store.StoredGroup | None) -> RuleState:
@@ -129,8 +115,9 @@ class RuleGroup:
         before = [dict(state.alerts) for state in self.rules]
         # A resolved alert is told once more before the evaluation may drop it: the server may have died in between.
         resumed = self._resume(now_ms)
+        settled = self._settled_ms is None or now_ms >= self._settled_ms
         for state in self.rules:
-            await self._evaluate_rule(state, now_ms)
+            await self._evaluator.evaluate(state, now_ms, settled=settled)
         missed = 0 if self._last_ms is None else max(0, (now_ms - self._last_ms) // self.interval_ms - 1)
         self._last_ms = now_ms
         self._seconds = self._ports.clock.monotonic_s() - started_s
@@ -168,76 +155,6 @@ class RuleGroup:
         restored = [alert for state in self.rules for alert in state.alerts.values()]
         return [alert for alert in restored if alert.state is AlertState.RESOLVED]
 
-    async def _evaluate_rule(self, state: RuleState, now_ms: int) -> None:
-        clock = self._ports.clock
-        started_s = clock.monotonic_s()
-        try:
-            query_ms = now_ms - self.config.query_offset_ms
-            samples = vector(await self._ports.backend.query(state.rule.expr, query_ms))
-            if isinstance(state.rule, RecordingRule):
-                self._record(state, state.rule, samples, query_ms)
-            else:
-                await self._alert(state, state.rule, samples, now_ms)
-            state.health, state.error = "ok", ""
-        except TracksideError as error:
-            state.health, state.error = "err", str(error)
-        except Exception as error:  # noqa: BLE001 - one rule must not stop the others; shown as its state, and counted
-            _log.exception("rule %s of group %s failed", state.key, self.label)
-            state.health, state.error = "err", f"internal error: {error!r}"
-        state.last_ms = now_ms
-        state.seconds = clock.monotonic_s() - started_s
-        self._metrics.evaluated(self.label, failed=state.health == "err")
-
-    def _record(self, state: RuleState, rule: RecordingRule, samples: Sequence[TemplateSample], query_ms: int) -> None:
-        series = recorded(samples, rule)
-        if 0 < self.config.limit < len(series):
-            raise QueryError(f"{len(series)} series; the group's limit is {self.config.limit}")
-        self._write(state, series, query_ms)
-
-    async def _alert(
-        self, state: RuleState, rule: AlertingRule, samples: Sequence[TemplateSample], now_ms: int
-    ) -> None:
-        active = await self._expanded(rule, samples, now_ms)
-        after = step(state.alerts, active, rule, now_ms)
-        state.unseen.difference_update(one.labels for one in active)
-        if self._settled_ms is not None and now_ms < self._settled_ms:
-            # Nothing known of it since the start: as it was.
-            after |= {labels: alert for labels in state.unseen if (alert := state.alerts.get(labels)) is not None}
-        living = sum(alert.state is not AlertState.RESOLVED for alert in after.values())
-        if 0 < self.config.limit < living:
-            state.alerts = resolved_all(state.alerts, now_ms)
-            self._write(state, {}, now_ms - self.config.query_offset_ms)
-            raise QueryError(f"{living} alerts; the group's limit is {self.config.limit}: none is raised")
-        state.alerts = after
-        self._write(state, alert_series(after.values()), now_ms - self.config.query_offset_ms)
-
-    def _write(self, state: RuleState, series: dict[Labels, float], time_ms: int) -> None:
-        appended = state.writer.write(series, time_ms)
-        self._metrics.dropped(self.label, appended.out_of_order + appended.duplicate + appended.too_old)
-
-    async def _expanded(self, rule: AlertingRule, samples: Sequence[TemplateSample], now_ms: int) -> list[Active]:
-        answers: dict[str, tuple[TemplateSample, ...] | str] = {}
-        link = f"{self._settings.external.url}/explore?expr={quote_plus(rule.expr)}"
-        active: list[Active] = []
-        while len(active) < len(samples):
-            sample = samples[len(active)]
-            expansion = Expansion(sample.labels, sample.value, self._settings.external, answers, now_ms)
-            try:
-                labels = alert_labels(sample.labels, expansion.expand_all(rule.labels), rule.name)
-                annotations = Labels.of(expansion.expand_all(rule.annotations))
-                active.append(Active(labels, annotations, sample.value, link))
-                if len(active) % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
-            except QueryNeeded as needed:
-                answers[needed.expr] = await self._answer(needed.expr, now_ms - self.config.query_offset_ms)
-        return active
-
-    async def _answer(self, expr: str, query_ms: int) -> tuple[TemplateSample, ...] | str:
-        try:
-            return template_answer(await self._ports.backend.query(expr, query_ms))
-        except QueryError as error:
-            return str(error)
-
     async def _save(self, before: Sequence[dict[Labels, Alert]], now_ms: int) -> None:
         changes = _changes(self.rules, before)
         key = (self.config.file, self.config.name)
@@ -253,21 +170,6 @@ class RuleGroup:
     def _outgoing(self, alert: Alert) -> Alert:
         external = self._settings.external.labels
         return replace(alert, labels=external.merged(alert.labels)) if external else alert
-
-
-def keyed(rules: Sequence[Rule]) -> list[tuple[Rule, str]]:
-    """Each rule with what identifies it across restarts and reloads: kind, name and labels, and a number for twins.
-
-    Not the expression: with a new threshold the alert is the same alert.
-    """
-    seen: dict[str, int] = {}
-    found = []
-    for rule in rules:
-        kind = "record" if isinstance(rule, RecordingRule) else "alert"
-        key = " ".join((kind, rule.name, *(f"{name}={text!r}" for name, text in rule.labels)))
-        seen[key] = seen.get(key, 0) + 1
-        found.append((rule, key if seen[key] == 1 else f"{key} #{seen[key]}"))
-    return found
 
 
 def _changes(rules: Sequence[RuleState], before: Sequence[dict[Labels, Alert]]) -> store.Changes:

@@ -17,8 +17,8 @@ from trackside.server.rules.config import RuleGroupConfig
 from trackside.server.rules.group import RuleGroup, RulePorts, RuleSettings
 from trackside.server.schedule import Entry, Schedule
 
-Sink = Callable[[Sequence[Alert], int], None]
-"""Takes what is firing or has resolved of late, at each evaluation, and the time of it."""
+Sink = Callable[[Sequence[Alert], int, int], None]
+"""Takes what is firing or has resolved of late, at each evaluation, the time of it, and the group's interval."""
 
 _log = logging.getLogger("trackside.server")
 
@@ -82,7 +82,7 @@ class RuleGroups:
             if slot_ms == running.last_ms:
                 return
             running.last_ms = slot_ms
-            self._sink(await running.group.evaluate(slot_ms), slot_ms)
+            self._sink(await running.group.evaluate(slot_ms), slot_ms, interval_ms)
 
     async def _replace(self, running: _Running, config: RuleGroupConfig, now_ms: int) -> None:
         async with running.busy:
@@ -96,7 +96,7 @@ class RuleGroups:
             deleted = {state.key: tuple(state.alerts) for state in gone}
             key = (config.file, config.name)
             await self._write(partial(store.save, group=key, changes=store.Changes({}, deleted), now_ms=now_ms))
-            self._sink(resolved, now_ms)
+            self._sink(resolved, now_ms, old.interval_ms)
         if new.interval_ms != old.interval_ms:
             self._schedule.cancel(running.entry)
             self._start(new, now_ms)
@@ -108,7 +108,7 @@ class RuleGroups:
             resolved = await running.group.end(now_ms)
         self._metrics.forget(running.group.label)
         await self._write(partial(store.forget_groups, groups=[key]))
-        self._sink(resolved, now_ms)
+        self._sink(resolved, now_ms, running.group.interval_ms)
 
     async def _forget_unknown(self, now_ms: int) -> None:
         """Resolve what fired before the start by rules that are configured no more. Does something only once."""
@@ -131,7 +131,8 @@ class RuleGroups:
                 await self._write(partial(store.save, group=key, changes=changes, now_ms=stored.last_evaluation_ms))
         self._stored = {}
         external = self._settings.external.labels
-        self._sink([replace(alert, labels=external.merged(alert.labels)) for alert in resolved], now_ms)
+        outgoing = [replace(alert, labels=external.merged(alert.labels)) for alert in resolved]
+        self._sink(outgoing, now_ms, self._settings.evaluation_interval_ms)
 
     async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:

@@ -55,11 +55,15 @@ def recorded(samples: Iterable[TemplateSample], rule: RecordingRule) -> dict[Lab
     """
     series: dict[Labels, float] = {}
     for sample in samples:
-        labels = Labels.of({**sample.labels.as_dict(), **dict(rule.labels), METRIC_NAME: rule.name})
+        labels = recorded_labels(sample.labels, rule)
         if labels in series:
             raise QueryError(f"two series have the same labels once the rule's are added: {labels}")
         series[labels] = sample.value
     return series
+
+
+def recorded_labels(labels: Labels, rule: RecordingRule) -> Labels:
+    return Labels.of({**labels.as_dict(), **dict(rule.labels), METRIC_NAME: rule.name})
 
 
 def alert_series(alerts: Iterable[Alert]) -> dict[Labels, float]:

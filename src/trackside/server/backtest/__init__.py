@@ -1,0 +1,1 @@
+"""Rules on stored history: when they would have fired, and what would have been sent."""

@@ -1,0 +1,1 @@
+"""Rules that do not mean what the words around them say: found, explained, and corrected."""
