@@ -139,6 +139,9 @@ WRONG = [
     ({"bearer_token": "x", "basic_auth": {"username": "a"}}, "", "bearer_token: there is basic_auth already"),
     ({"intervall": "1m"}, "intervall", "did you mean 'interval'?"),
     ({"flapping": {"changes": 1}}, "flapping.changes", "greater than or equal to 2"),
+    ({"conditions": ["[STATUS]==200"]}, "conditions[0]", "not a condition"),
+    ({"conditions": ["[DOMAIN_EXPIRATION] > 720h"]}, "conditions[0]", "[DOMAIN_EXPIRATION] is nothing a check knows"),
+    ({"method": "HEAD", "conditions": ["len([BODY]) > 1"]}, "", "method: the answer to HEAD has no body"),
     ({"name": ""}, "", "name: a check needs one"),
     ({"name": "a\nb"}, "name", "expected one line"),
 ]
@@ -177,8 +180,18 @@ def test_mistakes_in_heartbeats(keys, text):
 TOGETHER = [
     ({"checks": [{"name": "a", "url": "tcp://a:1"}] * 2}, "checks: 'a' stands there twice"),
     ({"heartbeats": [{"name": "a", "period": "1d"}] * 2}, "heartbeats: 'a' stands there twice"),
-    ({"maintenance": [{"checks": ["b"], "from": "01:00", "to": "02:00"}]}, "is for 'b', which is no check or group"),
+    ({"maintenance": [{"checks": ["b"], "from": "01:00", "to": "02:00"}]}, "is for 'b', which is no check, heartbeat"),
     ({"anchors": ["https://a"]}, "expected tcp://host:port"),
+    ({"checks": [{"name": "a", "url": "tcp://a:1", "depends_on": "b"}]}, "'a' depends on 'b', which is no check"),
+    (
+        {
+            "checks": [
+                {"name": "a", "url": "tcp://a:1", "depends_on": "b"},
+                {"name": "b", "url": "tcp://b:1", "depends_on": ["a"]},
+            ]
+        },
+        "'a' depends on itself",
+    ),
 ]
 
 

@@ -521,3 +521,24 @@ def test_a_hundred_probes_leave_no_connection_behind(answering, page, probed, tm
     before, after = asyncio.run(scenario())
 
     assert after <= before + 1
+
+
+CONDITIONS = [
+    pytest.param(["[STATUS] == 503"], Reason.NONE, "", id="a status that would else be wrong"),
+    pytest.param(["[STATUS] < 300"], Reason.STATUS, "[STATUS] (503) < 300", id="a status"),
+    pytest.param(["[BODY].db == true", "[RESPONSE_TIME] < 5s"], Reason.NONE, "", id="several"),
+    pytest.param(["[BODY].db == false"], Reason.ANSWER, "[BODY].db (true) == false", id="a value of the body"),
+    pytest.param(["[BODY] == pat(*database*)"], Reason.ANSWER, '[BODY] ({"db": true}) == pat(*database*)', id="a text"),
+    pytest.param(["[CONNECTED] == true", "[IP] == 127.0.0.1"], Reason.NONE, "", id="where it is"),
+]
+
+
+@pytest.mark.parametrize(("conditions", "reason", "error"), CONDITIONS)
+def test_conditions_in_gatus_language(conditions, reason, error, answering, page, probed):
+    async def scenario():
+        async with answering(page(b'{"db": true}', status="503 Busy")) as (port, _):
+            return await probed(url=f"http://127.0.0.1:{port}/", conditions=conditions)
+
+    result = asyncio.run(scenario())
+
+    assert (result.reason, result.error) == (reason, error)

@@ -1,16 +1,20 @@
 import asyncio
+import socket
 from dataclasses import dataclass
 
 import pytest
 
 from trackside.exceptions import ConfigError
 from trackside.server.clock import SystemClock
+from trackside.server.db.database import Database
 from trackside.server.probes.config import CheckConfig, UptimeConfig
+from trackside.server.probes.dependencies import inhibitions
+from trackside.server.probes.history import ProbeHistory
 from trackside.server.probes.maintenance import MaintenanceConfig
-from trackside.server.probes.network import Network, SystemResolver
+from trackside.server.probes.network import Found, Network, SystemResolver
 from trackside.server.probes.result import Kind, ProbeResult, Reason
 from trackside.server.probes.source import ProbeSource, labels_of
-from trackside.server.probes.state import Condition
+from trackside.server.probes.state import Condition, ProbeState
 from trackside.server.probes.uptime import Uptime
 from trackside.server.scrape.sources import Page, Source
 
@@ -148,7 +152,7 @@ def test_when_nothing_can_be_reached_it_asks_whether_it_is_me():
     asyncio.run(scenario())
 
     assert uptime.judgement.doubtful
-    assert [family.samples[0].value for family in uptime.families()] == [1, 3, 3]
+    assert [family.samples[0].value for family in uptime.families()] == [1, 3, 3, 0]
 
 
 def test_an_anchor_that_answers_ends_the_doubt(serving):
@@ -196,3 +200,111 @@ def test_a_reload_that_cannot_read_an_authority_changes_nothing():
         uptime.apply(UptimeConfig.model_validate({"checks": broken}))
 
     assert len(uptime.targets()) == 3
+
+
+@dataclass
+class Reaching:
+    """Names that are known, on a loopback address where nothing listens; or the way there is lost."""
+
+    lost: set
+
+    async def __call__(self, host, port, family):
+        if host in self.lost:
+            raise OSError(113, "no way")
+        return [Found(socket.AF_INET, ("127.0.0.1", 9))]
+
+
+def test_when_one_is_not_reached_the_others_are_asked_before_it_is_down():
+    reaching = Reaching(set())
+    uptime = uptime_of({"checks": CHECKS}, Network(SystemClock(), reaching))
+
+    async def scenario():
+        a, b, c = (target.source for target in uptime.targets())
+        for source in (a, b, c):
+            source.restore(ProbeState(Condition.UP, 1, True))
+            await source.pull(1_000)
+            source.restore(ProbeState(Condition.UP, 1, True))
+        reaching.lost = {"a.example", "b.example", "c.example"}
+        await a.pull(61_000)
+        due_before = [b.due(62_000), c.due(12_000)]
+        await uptime.tick(62_000)
+        due_after = [b.due(62_000), c.due(12_000)]
+        await b.pull(63_000)
+        await c.pull(63_000)
+        await uptime.tick(66_000)
+        return due_before, due_after, a.view().state.up, uptime.judgement.doubtful
+
+    before, after, up, doubtful = asyncio.run(scenario())
+
+    assert before[1] is False
+    assert after == [True, True]
+    assert (up, doubtful) == (True, True), "doubt comes before the first of them is down"
+
+
+def test_what_is_concluded_outlives_the_process_and_downs_are_remembered(tmp_path):
+    db = Database(tmp_path / "it.db")
+    history, service = ProbeHistory(db), Service()
+    source = ProbeSource(check(retries=0), service, [], Page, history.note)
+
+    async def scenario():
+        await source.pull(1_000)
+        service.up = False
+        await source.pull(61_000)
+        await source.pull(121_000)
+        service.up = True
+        await source.pull(181_000)
+
+    asyncio.run(scenario())
+    db.write(lambda connection: None).result()
+    again = ProbeHistory(db)
+    changes = again.changes("it", 0)
+
+    assert [(one.at_ms, one.condition.value, one.reason) for one in changes] == [
+        (1_000, "up", ""),
+        (61_000, "down", "refused"),
+        (181_000, "up", ""),
+    ]
+    assert [one.at_ms for one in again.changes("it", 100_000)] == [61_000, 181_000]
+    assert again.state(check()) == source.view().state
+    assert again.state(check(url="tcp://elsewhere.example:1")) is None
+    db.close()
+
+
+def test_an_uptime_that_starts_again_goes_on_where_it_stopped(tmp_path):
+    db = Database(tmp_path / "it.db")
+    config = UptimeConfig.model_validate({"checks": CHECKS})
+    network = Network(SystemClock(), Names())
+    first = Uptime(network, Page, ProbeHistory(db))
+    first.apply(config)
+    for at_ms in (1_000, 16_000):
+        asyncio.run(first.targets()[0].source.pull(at_ms))
+    db.write(lambda connection: None).result()
+
+    second = Uptime(network, Page, ProbeHistory(db))
+    second.apply(config)
+    db.close()
+
+    assert [view.state.condition.value for view in second.views()] == ["down", "unknown", "unknown"]
+
+
+def test_a_disk_that_refuses_costs_a_line_of_history_and_nothing_else(tmp_path):
+    db = Database(tmp_path / "it.db")
+    history = ProbeHistory(db)
+    db.write(lambda connection: connection.execute("DROP TABLE probe_state") and None).result()
+    source = ProbeSource(check(), Service(), [], Page, history.note)
+
+    asyncio.run(source.pull(1_000))
+    db.close()
+
+    assert history.failures_total == 1
+    assert source.view().state.up
+
+
+def test_who_depends_on_another_is_not_told_of_through_others_too():
+    checks = [CHECKS[0], {**CHECKS[1], "depends_on": "a"}, {**CHECKS[2], "depends_on": ["b"]}]
+
+    found = inhibitions(UptimeConfig.model_validate({"checks": checks}))
+
+    assert [one.name for one in found] == ["b depends on a", "c depends on b", "c depends on a"]
+    assert [str(matcher) for matcher in found[0].source] == ['alertname="CheckDown"', 'check="a"']
+    assert [str(matcher) for matcher in found[0].target] == ['alertname=~"CheckDown|CheckFlapping"', 'check="b"']

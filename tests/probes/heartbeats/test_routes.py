@@ -6,7 +6,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from trackside.exceptions import ConfigError
 from trackside.server.db.database import Database
 from trackside.server.probes.config import UptimeConfig
 from trackside.server.probes.heartbeats.allowance import Allowance
@@ -220,7 +219,7 @@ def test_a_key_of_ones_own(db, clock):
     book = made(db, clock, {**BACKUP, "key": "k" * 24})
 
     assert asked(book, ("GET", f"/ping/{'k' * 24}"))[0].status_code == 200
-    with pytest.raises(ConfigError, match="the same key"):
+    with pytest.raises(ValueError, match="the same key"):
         made(db, clock, {**BACKUP, "key": "k" * 24}, {**BACKUP, "name": "other", "key": "k" * 24})
 
 

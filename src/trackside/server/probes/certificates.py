@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from cryptography import x509
 
 MAX_CERTIFICATES = 20
+MAX_NAMES = 20
+MAX_CHARS = 500
 
 
 def expiry_s(chain: Sequence[bytes]) -> float | None:
@@ -21,6 +24,22 @@ def expiry_s(chain: Sequence[bytes]) -> float | None:
             # Servers show whatever they like; what cannot be read is not an end.
             continue
     return min(ends, default=None)
+
+
+def about(chain: Sequence[bytes]) -> Mapping[str, str]:
+    """Of the server's own certificate: whose it is, who says so, and its fingerprint; {} when it cannot be read."""
+    try:
+        own = x509.load_der_x509_certificate(chain[0])
+        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = {
+            "subject": own.subject.rfc4514_string(),
+            "issuer": own.issuer.rfc4514_string(),
+            "subjectalternative": ",".join(names.get_values_for_type(x509.DNSName)[:MAX_NAMES]),
+        }
+    except (ValueError, IndexError, x509.ExtensionNotFound):
+        return {}
+    cut = {name: "".join(char for char in text if char.isprintable())[:MAX_CHARS] for name, text in found.items()}
+    return {**cut, "fingerprint_sha256": sha256(chain[0]).hexdigest()}
 
 
 def shown(connection: ssl.SSLObject) -> list[bytes]:

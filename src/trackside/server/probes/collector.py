@@ -72,6 +72,13 @@ def doubt_families(judgement: Judgement) -> list[MetricFamily]:
     ]
 
 
+def history_family(failures: int) -> MetricFamily:
+    name = "trackside_probe_history_failures_total"
+    return MetricFamily(
+        name, MetricType.COUNTER, "States of checks that could not be kept.", (Sample(name, Labels(), float(failures)),)
+    )
+
+
 def _http(result: ProbeResult, facts: HttpFacts) -> Iterator[MetricFamily]:
     yield _gauge("probe_http_status_code", "Status of the last answer; 0 for none.", facts.status)
     yield _gauge("probe_http_version", "Version of HTTP in the answer.", facts.version)
@@ -99,6 +106,8 @@ def _tls(facts: TlsFacts) -> Iterator[MetricFamily]:
             "When the chain of certificates that is trusted ends.",
             facts.verified_expiry_s,
         )
+    if facts.about:
+        yield _family("probe_ssl_last_chain_info", "The server's certificate.", [(facts.about, 1)])
     if facts.version:
         yield _family("probe_tls_version_info", "Version of TLS in use.", [({"version": facts.version}, 1)])
         yield _family("probe_tls_cipher_info", "Cipher in use.", [({"cipher": facts.cipher}, 1)])

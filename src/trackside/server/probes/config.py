@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import httpx
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from trackside.server.probes.address import wrong_with
+from trackside.server.probes.conditions import Condition, placeholders_of
 from trackside.server.probes.dns_question import question_of
 from trackside.server.probes.heartbeats.config import HeartbeatConfig
 from trackside.server.probes.json_path import parsed_path
@@ -37,7 +38,7 @@ _REQUEST = frozenset(("headers", "basic_auth", "bearer_token", "expect_header"))
 _OF_KIND: Mapping[Kind, frozenset[str]] = {
     Kind.HTTP: _TLS
     | _REQUEST
-    | {"method", "body", "status", "redirects", "keyword", "no_keyword", "matches", "no_match", "json"},
+    | {"method", "body", "status", "redirects", "keyword", "no_keyword", "matches", "no_match", "json", "conditions"},
     Kind.WEBSOCKET: _TLS | _REQUEST | {"send", "expect", "ping", "subprotocols"},
     Kind.TCP: _TLS | {"send", "expect", "with_tls"},
     Kind.DNS: frozenset(("record", "answers", "rcode", "transport")),
@@ -49,6 +50,7 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS = re.compile(r"([1-5])xx|([1-5]\d\d)(?:-([1-5]\d\d))?")
 _TEXT = re.compile(r"[^\r\n\0]*")
+_CONDITION_WORDS = ("[STATUS]", "[BODY]", "[RESPONSE_TIME]", "[IP]", "[CONNECTED]", "[CERTIFICATE_EXPIRATION]")
 _OWN_HEADERS = frozenset(("content-length", "transfer-encoding", "connection", "upgrade"))
 
 
@@ -81,8 +83,15 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _condition(value: Any) -> Any:
+    if isinstance(value, str) and (unknown := placeholders_of(Condition.parsed(value)) - set(_CONDITION_WORDS)):
+        raise ValueError(f"{sorted(unknown)[0]} is nothing a check knows; there are: {', '.join(_CONDITION_WORDS)}")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Expression = Annotated[str, BeforeValidator(_expression)]
+ConditionText = Annotated[str, BeforeValidator(_condition)]
 Statuses = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_statuses)]
 
 
@@ -112,6 +121,8 @@ class CheckConfig(Section):
     url: str
     group: str = ""
     labels: dict[str, Text] = Field(default_factory=dict)
+    depends_on: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    """Checks without which this one cannot succeed: while one of them is down, nobody is told of this one."""
     module: str = ""
     """A name of the blackbox exporter's, for keys that are left out."""
     interval: DurationMs = 60_000
@@ -137,6 +148,8 @@ class CheckConfig(Section):
     no_match: Expression = ""
     json_: dict[str, Any] = Field(default_factory=dict, alias="json")
     """Path to the value that must stand there."""
+    conditions: tuple[ConditionText, ...] = ()
+    """In Gatus' language; all must hold. With them, a status is judged only where one or `status` asks for it."""
     redirects: Literal["follow", "refuse"] = "follow"
 
     tls: ProbeTlsConfig = Field(default_factory=ProbeTlsConfig)
@@ -223,7 +236,8 @@ class CheckConfig(Section):
             raise ValueError("retry_interval: expected at least the timeout and at most the interval")
         for key in sorted(self.model_fields_set):
             self._check_belongs(CheckConfig.model_fields[key].alias or key)
-        if self.method == "HEAD" and (self.keyword or self.no_keyword or self.matches or self.no_match or self.json_):
+        wants_body = self.keyword or self.no_keyword or self.matches or self.no_match or self.json_
+        if self.method == "HEAD" and (wants_body or any("[BODY]" in one for one in self.conditions)):
             raise ValueError("method: the answer to HEAD has no body in which something could be looked for")
         if self.basic_auth is not None and self.bearer_token.get_secret_value():
             raise ValueError("bearer_token: there is basic_auth already, and one request has one of them")
@@ -259,6 +273,8 @@ class UptimeConfig(Section):
     maintenance: tuple[MaintenanceConfig, ...] = ()
     anchors: tuple[str, ...] = ()
     """tcp://host:port of machines that are always there: asked when most checks fail at once."""
+    alerts: bool = True
+    """Whether the rules that come with the server are in force."""
 
     @field_validator("anchors")
     @classmethod
@@ -277,13 +293,37 @@ class UptimeConfig(Section):
         ):
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"{key}: {sorted(twice)[0]!r} stands there twice; each needs a name of its own")
-        known = {one.name for one in self.checks} | {one.group for one in self.checks if one.group}
+        keys = [one.key.get_secret_value() for one in self.heartbeats if one.key.get_secret_value()]
+        if len(set(keys)) < len(keys):
+            raise ValueError("heartbeats: two of them have the same key; each needs its own")
+        _check_dependencies({one.name: one.depends_on for one in self.checks})
+        known = {one.name for one in self.checks} | {one.name for one in self.heartbeats}
+        known |= {one.group for one in self.checks if one.group}
         for window in self.maintenance:
             if unknown := set(window.checks) - known:
                 raise ValueError(
-                    f"maintenance: {window.name!r} is for {sorted(unknown)[0]!r}, which is no check or group"
+                    f"maintenance: {window.name!r} is for {sorted(unknown)[0]!r}, which is no check, heartbeat or group"
                 )
         return self
+
+
+def _check_dependencies(needs: Mapping[str, Sequence[str]]) -> None:
+    """
+    Raises:
+        ValueError: a check depends on one that is not there, or on itself.
+    """
+    for name, direct in needs.items():
+        seen: set[str] = set()
+        todo = list(direct)
+        while todo:
+            one = todo.pop()
+            if one not in needs:
+                raise ValueError(f"checks: {name!r} depends on {one!r}, which is no check")
+            if one == name:
+                raise ValueError(f"checks: {name!r} depends on itself, through others or directly")
+            if one not in seen:
+                seen.add(one)
+                todo += needs[one]
 
 
 def _check_address(url: str) -> None:

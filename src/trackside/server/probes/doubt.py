@@ -66,6 +66,11 @@ def judged(
     return Judgement(True, f"{count}: {what}; the reason may lie with this machine", len(failed), len(recent))
 
 
+def lost_on_the_way(attempt: LastAttempt) -> bool:
+    """Whether it failed for a reason that may lie with this machine."""
+    return attempt.reason in _ON_THE_WAY
+
+
 def suspicious(attempts: Sequence[LastAttempt], now_ms: int, recent_ms: int = RECENT_MS) -> bool:
     """Whether it is worth to ask the anchors."""
     return judged(attempts, now_ms, [False], recent_ms).doubtful

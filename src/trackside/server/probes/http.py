@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from trackside.server.probes.address import wrong_with
+from trackside.server.probes.conditions import Condition, Finding
 from trackside.server.probes.config import CheckConfig
 from trackside.server.probes.http_answer import Answer, exchanged, unpacked
 from trackside.server.probes.http_request import endpoint, for_other_host, head, over_tls, own_headers
@@ -98,10 +99,11 @@ def judge(answer: Answer, check: CheckConfig, trace: Trace) -> None:
     Raises:
         ProbeError: something is not as it should be.
     """
-    if not _within(answer.status, check):
+    judges_status = not check.conditions or "status" in check.model_fields_set
+    if judges_status and not _within(answer.status, check):
         raise ProbeError(Reason.STATUS, f"HTTP {answer.status}; expected {_shown(check.status)}")
     judge_headers(answer.headers, check)
-    if not (check.keyword or check.no_keyword or check.matches or check.no_match or check.json_):
+    if not (check.keyword or check.no_keyword or check.matches or check.no_match or check.json_ or check.conditions):
         return
     body = unpacked(answer, MAX_BODY_BYTES)
     if trace.http is not None:
@@ -110,6 +112,8 @@ def judge(answer: Answer, check: CheckConfig, trace: Trace) -> None:
     _judge_text(text, check, " in the first 1 MiB" if answer.full else "")
     if check.json_:
         _judge_json(text, check.json_, cut=answer.full)
+    if check.conditions:
+        judge_conditions(check.conditions, text, answer.status, trace)
 
 
 def judge_headers(headers: list[tuple[str, str]], check: CheckConfig) -> None:
@@ -122,6 +126,21 @@ def judge_headers(headers: list[tuple[str, str]], check: CheckConfig) -> None:
         if not any(compiled(pattern).search(value) for value in values):
             found = f"is {', '.join(values)[:100]!r}" if values else "is missing"
             raise ProbeError(Reason.HEADER, f"the header {name} {found}; expected {pattern!r}", by_regex=True)
+
+
+def judge_conditions(conditions: Sequence[str], body: str, status: int, trace: Trace) -> None:
+    """
+    Raises:
+        ProbeError: one of them does not hold.
+    """
+    ends_s = trace.tls.earliest_expiry_s if trace.tls is not None else None
+    left_ms = 0 if ends_s is None else int((ends_s - trace.unix_s()) * 1000)
+    finding = Finding(status, trace.ip, int(trace.elapsed_s() * 1000), body, True, left_ms)
+    for text in conditions:
+        condition = Condition.parsed(text)
+        if not condition.holds(finding):
+            reason = Reason.STATUS if condition.left == "[STATUS]" else Reason.ANSWER
+            raise ProbeError(reason, condition.shown(finding), by_regex="pat(" in text)
 
 
 def _judge_text(text: str, check: CheckConfig, where: str) -> None:

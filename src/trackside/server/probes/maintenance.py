@@ -52,7 +52,7 @@ def zone(name: str) -> ZoneInfo:
 class MaintenanceConfig(Section):
     name: str = "maintenance"
     checks: tuple[str, ...] = ()
-    """Names or groups; empty: all checks."""
+    """Names of checks or heartbeats, or groups of checks; empty: all of them."""
     start: Moment = None
     end: Moment = None
     """Of one window. Without an offset: in `timezone`."""

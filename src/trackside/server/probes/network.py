@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from trackside.server.clock import Clock
-from trackside.server.probes.certificates import expiry_s, shown, verified
+from trackside.server.probes.certificates import about, expiry_s, shown, verified
 from trackside.server.probes.result import ProbeError, Reason, TlsFacts, Trace
 
 READ_AHEAD_BYTES = 64 << 10
@@ -207,5 +207,6 @@ def _facts(stream: Stream) -> TlsFacts:
     connection: ssl.SSLObject = stream.writer.get_extra_info("ssl_object")
     version = (connection.version() or "").replace("TLSv", "TLS ")
     cipher = connection.cipher()
-    chain = shown(connection)
-    return TlsFacts(version, cipher[0] if cipher else "", expiry_s(chain), expiry_s(verified(connection)))
+    trusted = verified(connection)
+    used = cipher[0] if cipher else ""
+    return TlsFacts(version, used, expiry_s(shown(connection)), expiry_s(trusted), about(trusted))

@@ -64,6 +64,8 @@ class TlsFacts:
     """Unix time at which the first of the certificates that were shown ends."""
     verified_expiry_s: float | None = None
     """Of the chain that leads to an authority we trust."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """The server's own certificate in that chain: subject, issuer, fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ class CheckView:
     """Of the last attempt."""
     probed_ms: int | None
     """When that was."""
+    next_ms: int | None = None
+    """When it will be asked again, about; None: at the next opportunity."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,16 @@ class _Memory:
     state: ProbeState = field(default_factory=ProbeState)
     result: ProbeResult | None = None
     probed_ms: int | None = None
+    soon: bool = False
+    """To be asked at the next opportunity, due or not."""
+
+
+Note = Callable[[CheckConfig, ProbeState, ProbeState, ProbeResult | None, int], None]
+"""Told of each look: the check, its state before and after, the last result, the time."""
+
+
+def _nobody(*_: object) -> None:
+    """Nobody keeps it."""
 
 
 class ProbeSource(Generic[PageT]):
@@ -51,10 +63,11 @@ class ProbeSource(Generic[PageT]):
         probe: Probe,
         maintenance: Sequence[MaintenanceConfig],
         page: Callable[[bytes], PageT],
+        note: Note = _nobody,
     ) -> None:
         """`page` makes of an exposition what the scrape loop wants to have."""
         self.check = check
-        self._probe, self._page = probe, page
+        self._probe, self._page, self._note = probe, page, note
         self._windows = [one for one in maintenance if one.concerns(check.name, check.group)]
         flapping = check.flapping
         self._damping = Damping(check.retries, flapping.changes, flapping.within, flapping.settle)
@@ -66,11 +79,12 @@ class ProbeSource(Generic[PageT]):
         success: bool | None = None
         if self.due(now_ms):
             # Taken before the attempt, so that an attempt which is cancelled is not repeated at once.
-            memory.probed_ms = now_ms
+            memory.probed_ms, memory.soon = now_ms, False
             memory.result = await self._probe()
             success = memory.result.success
         fact = Fact(success, any(window.covers(now_ms) for window in self._windows))
-        memory.state = advanced(memory.state, self._damping, fact, now_ms)
+        before, memory.state = memory.state, advanced(memory.state, self._damping, fact, now_ms)
+        self._note(self.check, before, memory.state, memory.result, now_ms)
         families = state_families(memory.state, memory.probed_ms)
         if memory.result is not None:
             families = [*probe_families(memory.result), *families]
@@ -78,16 +92,27 @@ class ProbeSource(Generic[PageT]):
 
     def due(self, now_ms: int) -> bool:
         memory, check = self._memory, self.check
-        if memory.probed_ms is None or memory.result is None:
+        if memory.probed_ms is None or memory.result is None or memory.soon:
             return True
         wait_ms = check.retry_ms if memory.state.in_doubt else check.interval
         # Half a step early rather than half a step late: scrapes come when they come. And a clock that was set back
         # must not keep anybody waiting.
         return not 0 <= now_ms - memory.probed_ms < wait_ms - check.step_ms // 2
 
+    def ask_soon(self) -> None:
+        self._memory.soon = True
+
+    @property
+    def next_ms(self) -> int | None:
+        """When it is asked next, about; None: at once."""
+        memory, check = self._memory, self.check
+        if memory.probed_ms is None or memory.soon:
+            return None
+        return memory.probed_ms + (check.retry_ms if memory.state.in_doubt else check.interval)
+
     def view(self) -> CheckView:
         memory = self._memory
-        return CheckView(self.check, memory.state, memory.result, memory.probed_ms)
+        return CheckView(self.check, memory.state, memory.result, memory.probed_ms, self.next_ms)
 
     def last_attempt(self) -> LastAttempt | None:
         memory = self._memory

@@ -23,6 +23,7 @@ from trackside.server.probes.heartbeats.allowance import Allowance
 from trackside.server.probes.heartbeats.collector import heartbeat_families
 from trackside.server.probes.heartbeats.config import HeartbeatConfig
 from trackside.server.probes.heartbeats.state import Heartbeat, HeartbeatNow, Ping, Plan, heartbeat_now, pinged
+from trackside.server.probes.maintenance import MaintenanceConfig
 
 KEY_BYTES = 24
 
@@ -35,6 +36,8 @@ class HeartbeatView:
     key: str
     heartbeat: Heartbeat
     now: HeartbeatNow
+    in_maintenance: bool = False
+    """Nobody is to be told of its trouble now."""
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class _Entry:
     key: str
     heartbeat: Heartbeat
     allowance: Allowance
+    windows: Sequence[MaintenanceConfig]
 
 
 class Heartbeats:
@@ -57,7 +61,7 @@ class Heartbeats:
         self._entries: dict[str, _Entry] = {}
         self._by_digest: dict[bytes, str] = {}
 
-    def apply(self, configs: Sequence[HeartbeatConfig]) -> None:
+    def apply(self, configs: Sequence[HeartbeatConfig], maintenance: Sequence[MaintenanceConfig] = ()) -> None:
         """Expect these from now on. One that is taken out is forgotten only when its name is used for another.
 
         Raises:
@@ -69,7 +73,14 @@ class Heartbeats:
             raise ConfigError("uptime.heartbeats: two of them have the same key; each needs its own")
         known = self._db.write(partial(_loaded, [config.name for config in configs], self._clock.now_ms())).result()
         self._entries = {
-            config.name: _Entry(config, Plan.of(config), keys[config.name], known[config.name], self._allowance(config))
+            config.name: _Entry(
+                config,
+                Plan.of(config),
+                keys[config.name],
+                known[config.name],
+                self._allowance(config),
+                [window for window in maintenance if window.concerns(config.name, "")],
+            )
             for config in configs
         }
         self._by_digest = by_digest
@@ -92,7 +103,7 @@ class Heartbeats:
         """
         entry = self._entries[name]
         work = partial(_noted, name, ping, entry.plan, client)
-        entry.heartbeat = await asyncio.wrap_future(self._db.write(work))
+        entry.heartbeat = await asyncio.wrap_future(self._db.write(work, durable=True))
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -100,7 +111,13 @@ class Heartbeats:
     def views(self) -> list[HeartbeatView]:
         now_ms = self._clock.now_ms()
         return [
-            HeartbeatView(one.config, one.key, one.heartbeat, heartbeat_now(one.heartbeat, one.plan, now_ms))
+            HeartbeatView(
+                one.config,
+                one.key,
+                one.heartbeat,
+                heartbeat_now(one.heartbeat, one.plan, now_ms),
+                any(window.covers(now_ms) for window in one.windows),
+            )
             for one in self._entries.values()
         ]
 
@@ -109,7 +126,9 @@ class Heartbeats:
         return self._db.read(partial(store.pings, name=name, count=count))
 
     def families(self) -> list[MetricFamily]:
-        return heartbeat_families([(one.config.name, one.heartbeat, one.now) for one in self.views()])
+        return heartbeat_families(
+            [(one.config.name, one.heartbeat, one.now, one.in_maintenance) for one in self.views()]
+        )
 
     def _allowance(self, config: HeartbeatConfig) -> Allowance:
         old = self._entries.get(config.name)

@@ -8,7 +8,8 @@ from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
 from trackside.server.probes.heartbeats.state import Heartbeat, HeartbeatNow, Status, Trouble
 
-Known = Sequence[tuple[str, Heartbeat, HeartbeatNow]]
+Known = Sequence[tuple[str, Heartbeat, HeartbeatNow, bool]]
+"""Name, what is known, how it is now, and whether it is in maintenance."""
 GAUGE, COUNTER = MetricType.GAUGE, MetricType.COUNTER
 
 _GAUGES: Mapping[str, tuple[str, Callable[[Heartbeat, HeartbeatNow], float | None]]] = {
@@ -40,7 +41,8 @@ _GAUGES: Mapping[str, tuple[str, Callable[[Heartbeat, HeartbeatNow], float | Non
 def heartbeat_families(known: Known) -> list[MetricFamily]:
     if not known:
         return []
-    of = [(Labels.of(heartbeat=name), heartbeat, now) for name, heartbeat, now in known]
+    of = [(Labels.of(heartbeat=name), heartbeat, now) for name, heartbeat, now, _ in known]
+    at_rest = {Labels.of(heartbeat=name) for name, _, _, maintenance in known if maintenance}
     families = [
         _family(name, GAUGE, text, ((labels, value(heartbeat, now)) for labels, heartbeat, now in of))
         for name, (text, value) in _GAUGES.items()
@@ -60,13 +62,19 @@ def heartbeat_families(known: Known) -> list[MetricFamily]:
         _family(
             "trackside_heartbeat_trouble",
             GAUGE,
-            "What is wrong with the heartbeat.",
+            "What is wrong with the heartbeat; nothing while it is in maintenance.",
             (
-                (labels.merged(Labels.of(trouble=one.value)), one is now.trouble)
+                (labels.merged(Labels.of(trouble=one.value)), one is now.trouble and labels not in at_rest)
                 for labels, _, now in of
                 for one in Trouble
                 if one is not Trouble.NONE
             ),
+        ),
+        _family(
+            "trackside_heartbeat_maintenance",
+            GAUGE,
+            "Whether nobody is to be told of its trouble.",
+            ((labels, labels in at_rest) for labels, _, _ in of),
         ),
         _family(
             "trackside_heartbeat_runs_total",

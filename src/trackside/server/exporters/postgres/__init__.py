@@ -1,0 +1,1 @@
+"""PostgreSQL, under the names of postgres_exporter."""

@@ -1,0 +1,1 @@
+"""Redis and Valkey, under the names of redis_exporter."""

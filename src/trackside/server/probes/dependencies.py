@@ -1,0 +1,43 @@
+"""Which alert on a check is only the consequence of another one: `depends_on`, as what inhibit rules are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trackside.model.matchers import Matcher, MatchOp
+from trackside.server.probes.config import UptimeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibition:
+    """While an alert of `source` fires, those of `target` are not told."""
+
+    name: str
+    source: tuple[Matcher, ...]
+    target: tuple[Matcher, ...]
+
+
+def inhibitions(config: UptimeConfig) -> tuple[Inhibition, ...]:
+    """One for each check and each that it depends on, through others too: those in between may be told of late."""
+    needs = {check.name: check.depends_on for check in config.checks}
+    return tuple(_inhibition(check, needed) for check in needs for needed in _all(check, needs))
+
+
+def _inhibition(check: str, needed: str) -> Inhibition:
+    return Inhibition(
+        f"{check} depends on {needed}",
+        (Matcher("alertname", MatchOp.EQUAL, "CheckDown"), Matcher("check", MatchOp.EQUAL, needed)),
+        (Matcher("alertname", MatchOp.REGEX, "CheckDown|CheckFlapping"), Matcher("check", MatchOp.EQUAL, check)),
+    )
+
+
+def _all(check: str, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    found: dict[str, None] = {}
+    todo = list(needs[check])
+    while todo:
+        one = todo.pop(0)
+        if one not in found:
+            found[one] = None
+            todo += needs[one]
+    return list(found)
