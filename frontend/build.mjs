@@ -10,7 +10,7 @@ const out = process.env.TRACKSIDE_DIST ?? join(here, "../src/trackside/server/we
 
 const { outputFiles } = await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/app.js" },
+  entryPoints: { app: "src/app.js", status: "src/status.js", "status-style": "src/status.css" },
   outdir: out,
   bundle: true,
   minify: true,

@@ -6,6 +6,7 @@ import { startLive } from "./live.js";
 import { startKeys } from "./keys.js";
 import { startCompletion } from "./completion.js";
 import { startSmallThings } from "./small.js";
+import { settleAlerts, startAlerts } from "./alerts.js";
 
 document.documentElement.classList.add("scripted");
 
@@ -13,6 +14,7 @@ document.documentElement.classList.add("scripted");
 function settle() {
   localise(document);
   drawCharts(document);
+  settleAlerts(document);
 }
 
 settle();
@@ -20,3 +22,4 @@ startLive(settle);
 startKeys();
 startCompletion();
 startSmallThings();
+startAlerts();

@@ -171,6 +171,9 @@ class TestRules:
             ("?rule_group[]=more", ["b"]),
             ("?file[]=rules/http.yml&type=record", ["job:up:sum"]),
             ("?rule_group[]=none", []),
+            ('?match[]={severity="critical"}', ["Failing"]),
+            ('?match[]={severity="critical"}&match[]={team=~"a|b"}', ["Failing", "job:up:sum"]),
+            ('?match[]={severity="critical",team="a"}', []),
         ],
     )
     def test_are_chosen_and_empty_groups_left_out(self, data, query, names):
@@ -182,7 +185,26 @@ class TestRules:
     def test_leave_out_alerts_on_request(self, data):
         assert data("rules?exclude_alerts=true")["groups"][0]["rules"][0]["alerts"] == []
 
-    @pytest.mark.parametrize(("query", "name"), [("type=all", "type"), ("exclude_alerts=perhaps", "exclude_alerts")])
+    def test_come_in_pages(self, data):
+        first = data("rules?group_limit=1")
+        second = data(f"rules?group_limit=1&group_next_token={first['groupNextToken']}")
+
+        assert [group["name"] for group in (*first["groups"], *second["groups"])] == ["http", "more"]
+        assert "groupNextToken" not in second
+        assert "groupNextToken" not in data("rules?group_limit=2")
+
+    @pytest.mark.parametrize(
+        ("query", "name"),
+        [
+            ("type=all", "type"),
+            ("exclude_alerts=perhaps", "exclude_alerts"),
+            ("group_limit=-1", "group_limit"),
+            ("group_next_token=x", "group_next_token"),
+            ("group_limit=1&group_next_token=x", "group_next_token"),
+            ("match[]={", "match[]"),
+            ("match[]=sum(up)", "match[]"),
+        ],
+    )
     def test_chosen_by_nonsense_name_the_parameter(self, data, query, name):
         response = data(f"rules?{query}")
 
@@ -197,6 +219,19 @@ def test_alerts_of_all_rules(data):
         ("Failing", "firing", "0.041"),
         ("Slow", "pending", "+Inf"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("?state=firing", ["Failing"]),
+        ("?state=pending", ["Slow"]),
+        ('?match[]={job="shop"}', ["Failing"]),
+        ('?match[]={job="shop"}&state=pending', []),
+    ],
+)
+def test_alerts_are_chosen(data, query, names):
+    assert [alert["labels"]["alertname"] for alert in data("alerts" + query)["alerts"]] == names
 
 
 class TestMetadata:

@@ -107,3 +107,19 @@ def test_the_script_of_the_pages_says_the_same() -> None:
     ours = {unit: [text(float(value)) for value in values] for unit, text in figures.FORMATS.items()}
 
     assert theirs == ours
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "100 %"),
+        (0.99999, "99.99 %"),
+        (0.7, "70 %"),
+        (0.9995, "99.95 %"),
+        (0.0, "0 %"),
+        (None, "–"),
+        (0.29, "29 %"),
+    ],
+)
+def test_a_share_of_time_is_never_rounded_up(value, text):
+    assert figures.availability(value).replace(figures.GAP, " ") == text

@@ -440,3 +440,33 @@ class TestTokensOfAProvider:
         refused = site.post("/-/reload", key=None, headers={"cookie": cookie, "origin": "https://evil.example"})
         assert refused.status_code == 403
         assert "did not come from a page of this server" in refused.json()["error"]
+
+
+class TestWhatIsOpenToEverybody:
+    """The status page where it is published, and the addresses at which jobs tell that they live."""
+
+    @pytest.fixture
+    def door(self, site):
+        site.admission.apply(AuthConfig(allow_from=("192.0.2.0/24",)), None)
+        return Gate(
+            PlainTextResponse("in"), site.admission, "", no_auth=False, published=lambda path: path == "/status"
+        )
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("GET", "/status", 200),
+            ("GET", "/status/other", 403),
+            ("GET", "/ping/key", 200),
+            ("POST", "/ping/key/fail", 200),
+            ("GET", "/pingpong", 403),
+            ("GET", "/", 403),
+        ],
+    )
+    def test_from_anywhere_without_a_key(self, door, method, path, status):
+        async def asked():
+            transport = httpx.ASGITransport(door, client=("203.0.113.9", 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://trackside") as client:
+                return await client.request(method, path)
+
+        assert asyncio.run(asked()).status_code == status

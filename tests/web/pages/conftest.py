@@ -121,6 +121,8 @@ class FakeBackend:
         return Matrix(labels, steps_ms, values, ~np.isnan(values) & (steps_ms > self.now_ms() - 50 * MINUTE_MS))
 
     def _rows(self, expr: str, steps_ms: np.ndarray) -> list[tuple[Labels, np.ndarray]]:
+        if "probe_" in expr:
+            return self._probes(expr, steps_ms)
         if "up" in expr.split("(")[-1] and "rate" not in expr:
             down = np.where(steps_ms > self.now_ms() - 7 * MINUTE_MS, 0.0, 1.0)
             return [(Labels.of(job="payments"), down), (Labels.of(job="shop"), np.ones(len(steps_ms)))]
@@ -141,6 +143,12 @@ class FakeBackend:
         if "status" in expr:
             return [shop]
         return [shop, (Labels.of(job="gateway"), self._values(expr, steps_ms, ("", "", 52.0, 0.0, 0.012), 5))]
+
+    def _probes(self, expr: str, steps_ms: np.ndarray) -> list[tuple[Labels, np.ndarray]]:
+        if "by (check)" in expr:
+            return [(Labels.of(check="api"), self._wave(steps_ms, 0.12, 1))]
+        phases = (("resolve", 0.004), ("connect", 0.012), ("tls", 0.021), ("processing", 0.087), ("transfer", 0.003))
+        return [(Labels.of(phase=name), self._wave(steps_ms, s, i)) for i, (name, s) in enumerate(phases)]
 
     def _values(self, expr: str, steps_ms: np.ndarray, route: tuple, seed: int) -> np.ndarray:
         if "status" in expr:

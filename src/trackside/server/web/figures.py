@@ -44,6 +44,16 @@ def share(value: float | None) -> str:
     return f"{percent:.{digits}f}{GAP}%"
 
 
+def availability(value: float | None) -> str:
+    """A share of time in per cent, rounded down: what was down for a moment is never 100 %. 0.99987 → "99.98 %"."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    # In whole hundredths of a per cent; the little is for what floats make of 0.7.
+    hundredths = math.floor(value * 10_000 + 1e-7)
+    text = f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
+    return f"{text}{GAP}%"
+
+
 def seconds(value: float | None) -> str:
     """0.0853 → "85.3 ms"; 190 → "3.17 min"."""
     if value is None or math.isnan(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -23,14 +24,26 @@ TOKEN_COOKIE = "trackside_token"
 OPEN_PATHS = frozenset(
     ("/login", "/health", "/health/live", "/health/ready", "/-/healthy", "/-/ready", "/favicon.ico", "/robots.txt")
 )
-OPEN_PREFIXES = ("/static/",)
+OPEN_PREFIXES = ("/static/", "/ping/")
+# Jobs tell that they live from wherever they run, and the key in the address is what they need for it.
+FROM_ANYWHERE = ("/ping/",)
 # What answers programs. The other addresses under /admin are pages.
 API_PREFIXES = ("/api/", "/-/", "/metrics", "/admin/health", "/admin/workers", "/admin/jobs/", "/admin/metrics")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # POST to these asks, and changes nothing.
 READING_POSTS = frozenset(
-    f"/api/v1/{name}" for name in ("query", "query_range", "series", "labels", "format_query", "parse_query")
-)
+    f"/api/v1/{name}"
+    for name in (
+        "query",
+        "query_range",
+        "series",
+        "labels",
+        "format_query",
+        "parse_query",
+        "rules/backtest",
+        "rules/lint",
+    )
+) | {"/alerts/rules/backtest"}
 _HEADERS = {
     # Everything the pages need comes from here, and nothing stands in the pages themselves.
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -41,11 +54,24 @@ _HEADERS = {
 }
 
 
+def nothing_more(path: str) -> bool:
+    return False
+
+
 class Gate:
     """ASGI middleware. Leaves in `request.state` the `identity`, and as `user` the name of who logged in."""
 
-    def __init__(self, app: ASGIApp, admission: Admission, external_url: str, *, no_auth: bool) -> None:
-        self._app, self._admission = app, admission
+    def __init__(
+        self,
+        app: ASGIApp,
+        admission: Admission,
+        external_url: str,
+        *,
+        no_auth: bool,
+        published: Callable[[str], bool] = nothing_more,
+    ) -> None:
+        """`published`: whether everybody may see what is at this path, wherever they come from."""
+        self._app, self._admission, self._published = app, admission, published
         self._external_url, self._no_auth = external_url, no_auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +92,8 @@ class Gate:
     def _from_elsewhere(self, request: Request) -> Response | None:
         allowed = self._admission.auth.allow_from
         # Orchestrators and uptime probes come from where they like.
-        if not allowed or request.scope["path"] in OPEN_PATHS - {"/login"}:
+        path = request.scope["path"]
+        if not allowed or path in OPEN_PATHS - {"/login"} or path.startswith(FROM_ANYWHERE) or self._published(path):
             return None
         client = self.client(request)
         if is_within(client, allowed):
@@ -98,7 +125,7 @@ class Gate:
         if self._no_auth and not names_loopback(request.headers.get("host", "")):
             # Another site's name that leads to this machine would otherwise give its scripts the whole server.
             return problem("without authentication, only loopback names such as localhost are answered", 403)
-        if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
+        if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES) or self._published(path):
             return None
         if not isinstance(identity, Identity):
             return _ask_for_key(request, identity)

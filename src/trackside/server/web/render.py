@@ -23,7 +23,7 @@ from trackside.model.durations import format_duration
 from trackside.server.web import figures
 from trackside.server.web.console import Console
 from trackside.server.web.period import RANGES, REFRESHES_S, Period, period_of
-from trackside.server.web.verdict import Level, alert_anchor, alert_level, alert_text, alerts_in
+from trackside.server.web.verdict import Level, alert_anchor, alert_level, alert_text, alerts_in, fingerprint
 
 _HERE = Path(__file__).parent
 DIST = _HERE / "static" / "dist"
@@ -33,6 +33,7 @@ NAVIGATION = (
     ("explore", "/explore", "Explore", "e"),
     ("jobs", "/jobs", "Jobs", "j"),
     ("alerts", "/alerts", "Alerts", "a"),
+    ("uptime", "/uptime", "Uptime", "u"),
     ("targets", "/targets", "Targets", "t"),
 )
 
@@ -70,6 +71,11 @@ def respond(request: Request, console: Console, period: Period, page: Page) -> H
     # A refresh needs the part that changes, not the head and the dialogs.
     name = "live.html" if request.headers.get("HX-Request") == "true" else "shell.html"
     return _html(page.template, {**context, "layout": name})
+
+
+def fragment(template: str, facts: Mapping[str, object]) -> str:
+    """A part of a page, for a script that puts it in."""
+    return environment().get_template(template).render(facts)
 
 
 def login_page(error: str, next_path: str, status_code: int = 200) -> HTMLResponse:
@@ -149,9 +155,11 @@ def environment() -> Environment:
     )
     env.globals.update(asset=asset, navigation=NAVIGATION, time=time_tag, Level=Level)
     env.globals.update(alert_level=alert_level, alert_text=alert_text, alert_anchor=alert_anchor)
+    env.globals.update(fingerprint=fingerprint)
     env.filters.update(
         rate=figures.per_second,
         share=figures.share,
+        availability=figures.availability,
         seconds=figures.seconds,
         amount=figures.amount,
         exact=figures.exact,

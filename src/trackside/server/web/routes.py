@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -18,17 +18,21 @@ from trackside.exceptions import ConfigError, LimitError, TracksideError
 from trackside.server.access.admission import Admission
 from trackside.server.web import render
 from trackside.server.web.api.admin import AdminApi
+from trackside.server.web.api.alertmanager import AlertmanagerApi, AlertmanagerV1
 from trackside.server.web.api.answers import failure, of_error
+from trackside.server.web.api.backtest import BacktestApi
 from trackside.server.web.api.job_actions import JobActionsApi
 from trackside.server.web.api.job_reports import JobReportsApi
 from trackside.server.web.api.jobs import JobsApi
+from trackside.server.web.api.lint import LintApi
 from trackside.server.web.api.queries import QueryApi
 from trackside.server.web.api.remote_write import RemoteWriteApi
 from trackside.server.web.api.rules import RulesApi
+from trackside.server.web.api.runbooks import RunbooksApi
 from trackside.server.web.api.status import StatusApi
 from trackside.server.web.console import Console
 from trackside.server.web.forms import ParameterError
-from trackside.server.web.gate import API_PREFIXES, Gate
+from trackside.server.web.gate import API_PREFIXES, Gate, nothing_more
 from trackside.server.web.login import LoginPages
 
 COMPRESS_FROM_BYTES = 1_000
@@ -51,11 +55,24 @@ class Controls(Protocol):
 
 
 def build_app(
-    console: Console, admission: Admission, pages: Sequence[BaseRoute], controls: Controls, *, no_auth: bool = False
+    console: Console,
+    admission: Admission,
+    pages: Sequence[BaseRoute],
+    controls: Controls,
+    *,
+    no_auth: bool = False,
+    published: Callable[[str], bool] = nothing_more,
 ) -> ASGIApp:
+    """`published`: whether everybody may see what is at a path."""
     routes = [
+        # Before Prometheus' API: one that has the same address is gone where an Alertmanager is asked.
+        *(AlertmanagerV1().routes() if console.stands_for_alertmanager else ()),
+        *AlertmanagerApi(console, console.stands_for_alertmanager).routes(),
         *QueryApi(console).routes(),
         *RulesApi(console).routes(),
+        *LintApi(console).routes(),
+        *BacktestApi(console).routes(),
+        *RunbooksApi(console).routes(),
         *StatusApi(console).routes(),
         *JobReportsApi(console).routes(),
         *JobActionsApi(console).routes(),
@@ -75,7 +92,7 @@ def build_app(
             Exception: _broken,
         },
     )
-    gate = Gate(app, admission, console.external_url, no_auth=no_auth)
+    gate = Gate(app, admission, console.external_url, no_auth=no_auth, published=published)
     return GZipMiddleware(gate, minimum_size=COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL)
 
 

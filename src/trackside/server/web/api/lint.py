@@ -1,0 +1,61 @@
+"""`/api/v1/rules/lint`: which of the running rules do not mean what they say, as data."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from trackside.exceptions import ConfigError
+from trackside.server.lint.checks.routing import routed_labels
+from trackside.server.lint.facts import Facts
+from trackside.server.lint.finding import Subject, as_json
+from trackside.server.lint.gathering import gather
+from trackside.server.lint.linter import lint
+from trackside.server.lint.subjects import running_subjects, subjects_of
+from trackside.server.rules.config import parse_rule_file
+from trackside.server.runbooks.findings import documented, lint_runbooks
+from trackside.server.runbooks.shelf import read_shelf
+from trackside.server.web.api.answers import answering, success
+from trackside.server.web.api.parameters import Parameters
+from trackside.server.web.console import Console
+from trackside.server.web.forms import ParameterError, form_of
+from trackside.server.yamlfile import parse_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class LintApi:
+    console: Console
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/api/v1/rules/lint", answering(self.findings), methods=["GET", "POST"])]
+
+    async def findings(self, request: Request) -> Response:
+        """Of the running rules; or of `rules`, the text of a rule file that is not yet in force."""
+        console = self.console
+        texts = Parameters(await form_of(request), console.clock.now_ms()).texts("rules")
+        subjects = _subjects(texts[0]) if texts else running_subjects(console.rule_groups())
+        stored = await gather(console.backend, console.metadata(), subjects, console.clock.now_ms())
+        shelf = await asyncio.to_thread(read_shelf, sorted({subject.file for subject in subjects}))
+        routed = _routed(console.config_text())
+        facts = Facts(stored, routed_labels=routed, runbooks=documented(subjects, shelf))
+        found = lint(subjects, facts) + lint_runbooks(subjects, shelf)
+        return success({"findings": [as_json(finding) for finding in found]})
+
+
+def _subjects(text: str) -> list[Subject]:
+    try:
+        return subjects_of(parse_rule_file(text, "rules"), parse_yaml(text, "rules"))
+    except ConfigError as error:
+        raise ParameterError("rules", str(error)) from error
+
+
+def _routed(config_text: str) -> frozenset[str]:
+    try:
+        return routed_labels(parse_yaml(config_text, "configuration").tree)
+    except ConfigError:
+        # With its secrets masked the text may be no YAML any more.
+        return frozenset()

@@ -1,0 +1,54 @@
+"""Where the pages about alerts are, and what a visitor may do there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from trackside.model.alerts import Alert
+from trackside.model.labels import Labels
+from trackside.model.matchers import Matcher, MatchOp
+from trackside.server.access.roles import Identity, Role
+from trackside.server.alerting.matchers import written
+from trackside.server.web.verdict import fingerprint
+
+ALERTS, SILENCES = "/alerts", "/silences"
+RULES, NOTIFICATIONS, RUNBOOKS = "/alerts/rules", "/alerts/notifications", "/alerts/runbooks"
+TABS = (
+    ("now", ALERTS, "Now"),
+    ("silences", SILENCES, "Silences"),
+    ("notifications", NOTIFICATIONS, "Notifications"),
+    ("rules", RULES, "Rules"),
+    ("runbooks", RUNBOOKS, "Runbooks"),
+)
+
+
+def alert_path(alert: Alert) -> str:
+    return f"{ALERTS}/{fingerprint(alert.labels)}"
+
+
+def matchers_of(labels: Labels) -> tuple[Matcher, ...]:
+    """Those that hold for an alert with these labels, and for few others."""
+    return tuple(Matcher(name, MatchOp.EQUAL, value) for name, value in labels)
+
+
+def matchers_text(matchers: Iterable[Matcher]) -> str:
+    """A line each, as one writes them."""
+    return "\n".join(written(one) for one in matchers)
+
+
+def silence_link(labels: Labels) -> str:
+    """The form of a new silence, filled in for an alert."""
+    return f"{SILENCES}/new?{urlencode({'matchers': matchers_text(matchers_of(labels))})}"
+
+
+def may_act(request: Request) -> bool:
+    identity = getattr(request.state, "identity", None)
+    return isinstance(identity, Identity) and identity.role.allows(Role.OPERATOR)
+
+
+def author_of(request: Request) -> str:
+    identity = getattr(request.state, "identity", None)
+    return identity.name if isinstance(identity, Identity) else "unknown"

@@ -1,0 +1,1 @@
+"""Pages of checks from outside, and of heartbeats."""

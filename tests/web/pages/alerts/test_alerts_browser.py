@@ -1,0 +1,199 @@
+"""The pages about alerts in a real browser: the whole of a night, and what holds for every page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from trackside.server.alerting.silences.silence import SilenceState
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def pages(served: SimpleNamespace) -> dict[str, str]:
+    night = served.night
+    fields = {"matchers": 'alertname="QueueLong"', "for": "4h", "comment": "Anna is at it", "author": "anna"}
+    night.post("/silences", fields)
+    return {
+        "list": "/alerts",
+        "grouped": "/alerts?by=severity&range=7d",
+        "alert": night.path_of("HighErrorRate"),
+        "silences": "/silences",
+        "silence": "/silences/new?filter={alertname=~%22.*%22,job=%22shop%22}",
+        "notifications": "/alerts/notifications",
+        "rules": "/alerts/rules",
+        "runbooks": "/alerts/runbooks",
+        "runbook": "/alerts/runbooks/HighErrorRate",
+    }
+
+
+def test_axe_finds_nothing(
+    open_page: Callable[..., Page], server: SimpleNamespace, pages: dict[str, str], complaints_of: Callable
+) -> None:
+    page = open_page("/alerts", bypass_csp=True)
+    found = []
+    for name, path in pages.items():
+        page.goto(server.url + path)
+        for closed in page.query_selector_all("main details:not([open]) > summary"):
+            closed.click()
+        found += [f"{name}, {complaint}" for complaint in complaints_of(page)]
+
+    assert found == [], "\n".join(found)
+
+
+def test_no_page_is_wider_than_the_window(
+    open_page: Callable[..., Page], server: SimpleNamespace, pages: dict[str, str]
+) -> None:
+    page = open_page("/alerts")
+    wide = []
+    for name, path in pages.items():
+        page.goto(server.url + path)
+        for closed in page.query_selector_all("main details:not([open]) > summary"):
+            closed.click()
+        for width in (2560, 1300, 820, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            by = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            wide += [f"{name} at {width} by {by}"] if by > 0 else []
+
+    assert wide == []
+
+
+def test_an_alert_arrives_is_understood_silenced_and_resolved(
+    open_page: Callable[..., Page], server: SimpleNamespace
+) -> None:
+    night = server.night
+    # It arrives: the message links to the alert's expression, the list has it on top.
+    assert [host for host, _ in night.received] == ["chat", "oncall"]
+    page = open_page("/alerts?range=1h", viewport={"width": 360, "height": 740})
+    expect(page.locator("h1")).to_contain_text("shop fails 20% of its requests")
+
+    # It is understood: since when, how bad against which limit, who knows, what to do.
+    page.get_by_role("link", name="HighErrorRate").first.click()
+    page.wait_for_selector("#chart-expression canvas")
+    expect(page.locator("h1")).to_contain_text("HighErrorRate is firing since")
+    expect(page.locator(".telling").first).to_contain_text("oncall webhook: next notification at")
+    expect(page.locator("#chart-expression .legend")).to_contain_text("limit: > 0.05")
+    expect(page.locator(".runbook")).to_contain_text("Take the last release back")
+
+    # It is silenced: two clicks.
+    page.get_by_text("Silence…").click()
+    page.get_by_role("button", name="until it is resolved").click()
+    expect(page.locator(".telling").first).to_contain_text("Not told: silenced by everybody until")
+    night.advance(2)
+    assert len(night.received) == 2
+
+    # It is resolved, that is told, and the silence is gone.
+    night.failing = 0
+    night.advance(12)
+    page.keyboard.press("r")
+    expect(page.locator("h1")).to_contain_text("HighErrorRate is not firing.")
+    expect(page.locator(".log")).to_contain_text("resolved: HighErrorRate")
+    assert all(one.state(night.time_ms) is SilenceState.EXPIRED for one in night.silences)
+    assert night.received[-1][1]["status"] == "resolved"
+
+
+def test_two_clicks_silence_an_alert_without_a_script(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/alerts", java_script_enabled=False)
+    page.locator(".alert").filter(has_text="HighErrorRate").first.locator("summary").click()
+    page.get_by_role("button", name="for 4 hours").first.click()
+
+    assert "/alerts" in page.url
+    assert "Not told: silenced by everybody until" in page.locator(".alert").first.inner_text()
+
+
+def test_tomorrow_is_the_readers_own(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    page = open_page("/alerts")
+    page.locator("summary", has_text="Silence…").first.click()
+    page.get_by_role("button", name="until tomorrow 9:00").first.click()
+    expect(page.locator(".alert").first).to_contain_text("silenced by everybody until")
+
+    (silence,) = server.night.silences
+    expected = "(() => { const at = new Date(); at.setDate(at.getDate() + 1); at.setHours(9, 0, 0, 0); return +at })()"
+    assert silence.ends_ms == page.evaluate(expected)
+
+
+def test_a_refresh_leaves_an_open_form_and_a_half_written_reason_alone(
+    open_page: Callable[..., Page], server: SimpleNamespace
+) -> None:
+    page = open_page("/alerts")
+    page.locator("summary", has_text="Silence…").first.click()
+    page.locator(".quick input[name=comment]").first.fill("we are at")
+    server.night.queue = 3
+    server.night.advance(1)
+    page.locator("body").press("Escape")
+    with page.expect_response(lambda response: "/alerts" in response.url):
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("r")
+    expect(page.locator(".alert", has_text="QueueLong")).to_have_count(0)
+
+    assert page.locator(".quick input[name=comment]").first.input_value() == "we are at"
+    assert page.locator(".silence-menu").first.get_attribute("open") is not None
+
+
+def test_a_preview_follows_what_is_typed(open_page: Callable[..., Page]) -> None:
+    page = open_page("/silences/new")
+    expect(page.locator("#preview")).to_contain_text("Write what an alert must have")
+    page.fill("#matchers", 'alertname="HighErrorRate"')
+    expect(page.locator("#preview")).to_contain_text("1 alert")
+    page.fill("#matchers", 'severity=~"critical|warning"')
+    expect(page.locator("#preview")).to_contain_text("3 alerts")
+
+
+def test_a_preview_is_one_click_away_without_a_script(open_page: Callable[..., Page]) -> None:
+    page = open_page("/silences/new", java_script_enabled=False)
+    page.fill("#matchers", 'alertname="HighErrorRate"')
+    page.fill("input[name=comment]", "a long story")
+    page.get_by_role("button", name="What would it match?").click()
+
+    assert "1 alert" in page.inner_text("#preview")
+    assert page.input_value("input[name=comment]") == "a long story"
+
+
+def test_a_silence_is_ended_by_a_button(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
+    server.night.post("/silences", {"matchers": 'job="shop"', "for": "1h", "comment": "lunch", "author": "bob"})
+    page = open_page("/silences")
+    expect(page.locator("h1")).to_contain_text("1 silence silences 4 alerts now.")
+    page.get_by_role("button", name="End it now: lunch").click()
+    expect(page.locator("h1")).to_contain_text("Nothing is silenced.")
+
+
+def test_a_backtest_shows_how_far_it_is_and_then_when_it_would_have_fired(
+    open_page: Callable[..., Page], server: SimpleNamespace
+) -> None:
+    page = open_page("/alerts/rules")
+    page.get_by_role("button", name="Backtest HighErrorRate").click()
+    expect(page.locator("#backtest")).to_contain_text(re.compile("HighErrorRate would have fired once"))
+    expect(page.locator("#backtest .strip rect.firing")).to_have_count(1)
+    page.locator("#backtest").get_by_role("button", name="Close").click()
+    expect(page.locator("#backtest")).to_be_hidden()
+
+
+def test_a_backtest_is_a_page_of_its_own_without_a_script(open_page: Callable[..., Page]) -> None:
+    page = open_page("/alerts/rules", java_script_enabled=False)
+    page.get_by_role("button", name="Backtest HighErrorRate").click()
+
+    assert "HighErrorRate would have fired once" in page.locator("h1").inner_text()
+
+
+def test_the_corrected_expression_is_there_to_copy(open_page: Callable[..., Page]) -> None:
+    page = open_page("/alerts/rules")
+    page.locator(".finding summary", has_text="is compared with 500").click()
+
+    assert page.locator(".finding .snippet pre").first.inner_text().startswith("sum(rate(http_requests_total")
+
+
+def test_the_keyboard_reaches_the_silence(open_page: Callable[..., Page]) -> None:
+    page = open_page("/alerts")
+    page.locator("summary", has_text="Silence…").first.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "comment"
+    page.keyboard.type("at it")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".alert").first).to_contain_text("at it")

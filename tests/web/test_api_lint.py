@@ -1,0 +1,35 @@
+"""What is wrong with the running rules, as data for the pages."""
+
+import pytest
+
+from trackside.model.labels import Labels
+from trackside.model.rules import RuleGroupStatus, RuleStatus
+
+
+def test_findings_of_the_running_rules(site):
+    rule = RuleStatus("Failing", "alerting", "sum(errors_total) > 5", Labels())
+    site.console = {"rule_groups": lambda: (RuleGroupStatus("g", "r.yml", 15_000, (rule,)),)}
+    response = site.get("/api/v1/rules/lint")
+    assert response.status_code == 200
+    found = response.json()["data"]["findings"]
+    assert [(each["check"], each["rule"], each["corrected"]) for each in found] == [
+        ("L4", "Failing", "sum(increase(errors_total[5m])) > 5"),
+        ("L8", "Failing", ""),
+    ]
+
+
+def test_no_rules_no_findings(site):
+    assert site.get("/api/v1/rules/lint").json()["data"] == {"findings": []}
+
+
+def test_a_text_that_is_not_yet_in_force(site):
+    text = "groups:\n- name: g\n  rules:\n  - {alert: A, expr: connections == 0}\n"
+    found = site.post("/api/v1/rules/lint", data={"rules": text}).json()["data"]["findings"]
+    assert ("L9", 4) in [(each["check"], each["line"]) for each in found]
+
+
+@pytest.mark.parametrize("text", ["groups: [", "groups: [{name: g, rules: [{alert: A, expr: 'up =='}]}]"])
+def test_a_text_that_is_wrong(site, text):
+    response = site.post("/api/v1/rules/lint", data={"rules": text})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith('invalid parameter "rules": ')
