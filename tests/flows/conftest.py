@@ -62,7 +62,7 @@ class World:
         self.start_server()
 
     def start_server(self) -> None:
-        outside = Outside(scrape=lambda tls: self._client(self._scraped), notify=lambda: self._client(self._told))
+        outside = Outside(scrape=lambda tls: self._client(self._scraped), notify=lambda _: self._client(self._told))
         settings = AppSettings(self.folder / "data", "http://trackside")
         self.server = App(load_config(self.folder / "trackside.yml"), settings, self.clock, outside)
         self.loop.run_until_complete(self.server.start(on_clock=False))

@@ -13,11 +13,14 @@ from trackside.version import __version__
 COULD_NOT_RUN = 2
 
 _COMMANDS = {
+    "backtest": "When rules would have fired on what is stored, and who would have been woken.",
     "check": "Read configuration and rule files and say what is wrong with them.",
     "demo": "Start a shop with a worker, traffic and an outage, watched by a server.",
     "doctor": "Look at a running application or server and say what is wrong with it.",
     "query": "Ask a server for the value of a PromQL expression.",
     "serve": "Run the server: scraping, storage, rules, notifications and pages.",
+    "status": "Write the public status page as files.",
+    "test": "Run unit tests of rules, in promtool's files.",
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from trackside.cli.compatible_flags import CompatibleFlags, compatible_flags
 from trackside.exceptions import ConfigError
 from trackside.server.app import App, AppSettings
 from trackside.server.clock import SystemClock
@@ -24,20 +25,38 @@ except ImportError:  # not built for this platform: the standard loop serves as 
 
 
 @click.command()
-@click.option("-c", "--config", "config_file", type=click.Path(path_type=Path), help="trackside.yml or prometheus.yml.")
+@click.option(
+    "-c",
+    "--config",
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="trackside.yml or prometheus.yml.",
+)
 @click.option(
     "--data-dir",
+    "--storage.tsdb.path",
+    "data_dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data"),
     show_default=True,
     help="Where samples, keys and the state of alerts are kept.",
 )
 @click.option(
-    "--listen", default="127.0.0.1:9490", show_default=True, metavar="HOST:PORT", help="Port 0: any free one."
+    "--listen",
+    "--web.listen-address",
+    "listen",
+    default="127.0.0.1:9490",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Port 0: any free one.",
 )
 @click.option("--external-url", default="", metavar="URL", help="Where people reach this server; used in links.")
 @click.option("--no-auth", is_flag=True, help="Let everybody in. Only on a loopback address.")
-def serve(config_file: Path | None, data_dir: Path, listen: str, external_url: str, no_auth: bool) -> None:
+@compatible_flags
+def serve(
+    config_file: Path | None, data_dir: Path, listen: str, external_url: str, no_auth: bool, flags: CompatibleFlags
+) -> None:
     """Run the server: scraping, storage, rules, notifications and pages.
 
     Prints `listening on http://…` when it answers. SIGHUP or POST /-/reload reads the configuration again;
@@ -52,7 +71,7 @@ def serve(config_file: Path | None, data_dir: Path, listen: str, external_url: s
     if no_auth and not _is_loopback(host):
         raise ConfigError(f"--no-auth lets everybody in, so it needs a loopback address; --listen is {listen}")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    config = load_config(config_file)
+    config = load_config(config_file, flags.alerting.syntax)
     for note in config.notes:
         click.echo(note, err=True)
     try:
@@ -60,8 +79,9 @@ def serve(config_file: Path | None, data_dir: Path, listen: str, external_url: s
     except OSError as error:
         raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}") from error
     with listener:
-        url = external_url.rstrip("/") or f"http://{address}"
-        app = App(config, AppSettings(data_dir, url, no_auth), SystemClock())
+        url = (external_url or flags.external_url).rstrip("/") or f"http://{address}{flags.route_prefix}"
+        settings = AppSettings(data_dir, url, no_auth, flags.resend_delay_ms, flags.route_prefix, flags.alerting)
+        app = App(config, settings, SystemClock())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop is not None else None) as runner:
             runner.run(_serve(app, listener, address))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
+from starlette.types import ASGIApp
 
 from trackside.exceptions import ConfigError
 from trackside.instruments.process_metrics import process_families
@@ -18,16 +19,29 @@ from trackside.server.access.admission import Admission
 from trackside.server.access.keys import Keys
 from trackside.server.access.provider_keys import ProviderKeys
 from trackside.server.access.tokens import Tokens
-from trackside.server.alerting.dispatcher import Dispatcher, Receivers
+from trackside.server.alerting.dispatcher import AlertingOptions, AlertingPorts, Dispatcher
+from trackside.server.alerting.routing import TELLS_NOBODY
+from trackside.server.alerting.sender import Integration
+from trackside.server.backtest.desk import BacktestDesk, Surroundings
+from trackside.server.backtest.tellers import telling_of
 from trackside.server.clock import Clock
 from trackside.server.config import ServerConfig, load_config, masked
 from trackside.server.db.data_dir import DataDir
 from trackside.server.db.database import Database
+from trackside.server.handover.alertmanagers import Alertmanagers
+from trackside.server.handover.config import anchored
+from trackside.server.handover.dead_mans_switch import Cycle, DeadMansSwitch
 from trackside.server.jobs.current import TICK_MS, CurrentJobs
+from trackside.server.probes.network import Resolve
 from trackside.server.promql.embedded import EmbeddedBackend
 from trackside.server.promql.engine import Engine
+from trackside.server.publishing import Known, Publishing
+from trackside.server.receivers.clients import Clients
+from trackside.server.receivers.clients import http_client as notify_client
 from trackside.server.receivers.config import integrations
+from trackside.server.receivers.http_config import HttpConfig
 from trackside.server.receivers.templates import NotificationTemplates
+from trackside.server.receivers.trend import TrendReader
 from trackside.server.remote_write.receiver import RemoteWriteReceiver
 from trackside.server.rules.group import RulePorts, RuleSettings
 from trackside.server.rules.groups import RuleGroups
@@ -37,8 +51,10 @@ from trackside.server.scrape.pools import ScrapePools
 from trackside.server.scrape.sources import ClientFactory, InProcessSource, http_client
 from trackside.server.tsdb.collector import storage_families
 from trackside.server.tsdb.store import Tsdb
+from trackside.server.watching import Watching, inhibit_rules
 from trackside.server.web.console import Console
 from trackside.server.web.pages.all import page_routes
+from trackside.server.web.prefix import under
 from trackside.server.web.routes import build_app
 from trackside.version import __version__
 from trackside.wire import exposition
@@ -47,6 +63,7 @@ DATABASE = "trackside.db"
 SEAL_MS = 60_000
 RETENTION_MS = 600_000
 NOTIFY_MS = 100
+SWITCH_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +71,9 @@ class Outside:
     """How the server reaches other machines; a test hands in its own."""
 
     scrape: ClientFactory = http_client
-    notify: Callable[[], httpx.AsyncClient] = lambda: httpx.AsyncClient(timeout=10)
+    notify: Callable[[HttpConfig], httpx.AsyncClient] = notify_client
+    resolve: Resolve | None = None
+    """How probes look up names; None: as the machine does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,11 @@ class AppSettings:
     external_url: str
     """Where people reach the server, without a trailing slash."""
     no_auth: bool = False
+    resend_delay_ms: int | None = None
+    """Until an Alertmanager is told again of an alert that goes on; None: what the configuration says."""
+    route_prefix: str = ""
+    """The path under which all is served, without a slash at its end."""
+    alerting: AlertingOptions = field(default_factory=AlertingOptions)
 
 
 class App:
@@ -100,6 +124,9 @@ class App:
         self.jobs = CurrentJobs(self._db, clock, self.backend)
         self.registry.add_collector(self.jobs.families)
 
+        # What is asked from outside, and who tells that it lives.
+        self.watching = Watching(self._db, clock, self.registry, outside.resolve)
+
         # What comes in, what is concluded from it, and what goes out.
         self.schedule = Schedule()
         own = [("trackside", "self", InProcessSource(self.exposition))]
@@ -107,34 +134,27 @@ class App:
         ports = RulePorts(self.backend, self.tsdb, self._db, clock, self.registry)
         self.rules = RuleGroups(ports, self.schedule, self._told)
         self.remote_write = RemoteWriteReceiver(self.tsdb, clock, self.registry)
-        self._notify_client = outside.notify()
+        self.alertmanagers = Alertmanagers(self.registry)
+        self._notify_clients = Clients(outside.notify)
         self.dispatcher: Dispatcher | None = None
 
         # What is shown.
-        self.console = Console(
-            backend=self.backend,
-            clock=clock,
-            targets=self.pools.targets,
-            rule_groups=self.rules.statuses,
-            notifications=self._records,
-            started_ms=clock.now_ms(),
-            version=__version__,
-            external_url=settings.external_url,
-            config_text=lambda: masked(self.config.text),
-            metadata=self._metadata,
-            writes=self.remote_write,
-            jobs=lambda: self.jobs.watch,
-            job_actions=lambda: self.jobs.actions,
-        )
-        self.asgi = build_app(self.console, self.admission, page_routes(self.console), self, no_auth=settings.no_auth)
+        self.console = self._console()
+        self.publishing = self._publishing()
+        self.asgi = self._asgi()
 
     async def start(self, *, on_clock: bool = True) -> None:
         """Put the configuration into force. `on_clock` False: ticks run only when a test asks the schedule to."""
+        self._rules_heard = False
+        self.dead_mans_switch = DeadMansSwitch(self.registry, self._cycle())
         await self._apply(self.config)
         self.schedule.every(SEAL_MS, self.tsdb.seal, first_ms=self._clock.now_ms() + SEAL_MS)
         self.schedule.every(RETENTION_MS, self.tsdb.enforce_retention, first_ms=self._clock.now_ms() + RETENTION_MS)
         self.schedule.every(NOTIFY_MS, self._notify)
+        self.schedule.every(SWITCH_MS, self.dead_mans_switch.tick, first_ms=self._clock.now_ms() + SWITCH_MS)
         self.schedule.every(TICK_MS, self.jobs.tick)
+        self.watching.start(self.schedule)
+        self.publishing.start(self.schedule)
         if on_clock:
             self.jobs.start()
             self.schedule.start(self._clock)
@@ -143,9 +163,11 @@ class App:
         """Last in, first out: nobody may be woken by a target that we stopped asking."""
         await self.schedule.stop()
         await self._stop_telling()
-        await self._notify_client.aclose()
+        await self._notify_clients.close()
+        await self.alertmanagers.close()
         await self.pools.close()
         await self.jobs.stop()
+        await self.watching.close()
         self.backend.close()
         self.tsdb.close()
         self._db.close()
@@ -157,9 +179,18 @@ class App:
         Raises:
             ConfigError: it is wrong; the running one stays in force.
         """
-        config = load_config(self.config.file)
-        await self._apply(config)
+        try:
+            config = load_config(self.config.file, self.settings.alerting.syntax)
+            await self._apply(config)
+        except ConfigError:
+            self._note_reload(succeeded=False)
+            raise
         self.config = config
+        self._note_reload(succeeded=True)
+
+    def _note_reload(self, *, succeeded: bool) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.reload_succeeded = succeeded
 
     def exposition(self) -> bytes:
         """The server's own metrics."""
@@ -168,41 +199,121 @@ class App:
     async def _apply(self, config: ServerConfig) -> None:
         now_ms, root = self._clock.now_ms(), config.root
         # First, since it may find that something cannot be opened.
-        await self.jobs.apply(root.jobs, config.file.parent if config.file else Path())
+        folder = config.file.parent if config.file else Path()
+        await self.jobs.apply(root.jobs, folder)
+        self.watching.apply(root.uptime, root.exporters, folder, self.pools, now_ms)
+        await self.publishing.apply(root.status_page, folder, root.global_.scrape_interval)
         self.admission.apply(root.auth, self._tokens(config))
         templates = NotificationTemplates(config.templates, self._clock.now_ms)
+        trends = TrendReader(self.backend, self._clock.now_ms).of
         await self.pools.apply(root.global_, root.scrape_configs, now_ms)
+        await self.alertmanagers.apply(anchored(root.alerting, folder, self.settings.resend_delay_ms))
         facts = ExternalFacts(self.settings.external_url, Labels.of(root.global_.external_labels))
-        await self.rules.apply(config.rule_groups, now_ms, RuleSettings(facts, root.global_.evaluation_interval))
-        receivers: Receivers = {
-            receiver.name: integrations(receiver, self._notify_client, templates) for receiver in root.receivers
-        }
-        if root.route is None:
-            await self._stop_telling()
-        elif self.dispatcher is not None:
-            self.dispatcher.apply(root.route, receivers)
+        settings = RuleSettings(facts, root.global_.evaluation_interval, root.global_.rule_query_offset)
+        told = config.notifications
+        routing = TELLS_NOBODY if told is None else told.routing
+        routing = replace(routing, inhibit_rules=(*routing.inhibit_rules, *inhibit_rules(root.uptime)))
+        receivers: dict[str, Sequence[Integration]] = dict.fromkeys(routing.receivers, ())
+        for receiver in () if told is None else told.receivers:
+            receivers[receiver.name] = integrations(receiver, self._notify_clients.get, templates, trends)
+        hands_over = not root.alerting.is_embedded
+        if self.dispatcher is not None:
+            self.dispatcher.apply(routing, receivers, hands_over=hands_over)
         else:
-            self.dispatcher = Dispatcher(
-                root.route, receivers, self._db, self._clock, self.registry, self.settings.external_url
-            )
+            alerting = AlertingPorts(self._db, self._clock, self.registry, self.settings.external_url)
+            self.dispatcher = Dispatcher(routing, receivers, alerting, self.settings.alerting)
+            self.dispatcher.hands_over = hands_over
+        self.dead_mans_switch.apply(root.alerting.dead_mans_switch)
+        # After the dispatcher is there, which hears of what fired by a rule that is gone.
+        await self.rules.apply(config.rule_groups, now_ms, settings)
+
+    def _publishing(self) -> Publishing:
+        known = Known(self.rules.statuses, lambda: self.watching.uptime.judgement.doubtful)
+        publishing = Publishing(self._db, self.backend, self._clock, known, self.settings.external_url)
+        self.registry.add_collector(publishing.families)
+        return publishing
+
+    def _asgi(self) -> ASGIApp:
+        public, published = self.publishing.routes(self.console)
+        pages = [*page_routes(self.console), *self.watching.routes(self.admission), *public]
+        no_auth, prefix = self.settings.no_auth, self.settings.route_prefix
+        app = build_app(self.console, self.admission, pages, self, no_auth=no_auth, published=published)
+        return under(prefix, self.publishing.under_domain(app, published))
+
+    def _console(self) -> Console:
+        return Console(
+            backend=self.backend,
+            clock=self._clock,
+            targets=self.pools.targets,
+            rule_groups=self.rules.statuses,
+            notifications=self._records,
+            started_ms=self._clock.now_ms(),
+            version=__version__,
+            external_url=self.settings.external_url,
+            config_text=lambda: masked(self.config.text, self.config.secrets),
+            metadata=self._metadata,
+            writes=self.remote_write,
+            checks=self.watching.uptime.views,
+            heartbeats=self.watching.heartbeats.views,
+            check_changes=self.watching.history.changes,
+            heartbeat_pings=self.watching.heartbeats.pings,
+            doubt=lambda: self.watching.uptime.judgement.sentence,
+            jobs=lambda: self.jobs.watch,
+            job_actions=lambda: self.jobs.actions,
+            alerting=lambda: self.dispatcher,
+            stands_for_alertmanager=self.config.stands_for_alertmanager,
+            backtests=BacktestDesk(self.tsdb, self._clock, self._surroundings),
+        )
+
+    def _surroundings(self) -> Surroundings:
+        """What a backtest needs to know."""
+        config, general = self.config, self.config.root.global_
+        facts = ExternalFacts(self.settings.external_url, Labels.of(general.external_labels))
+        told = None if config.notifications is None else telling_of(config.notifications)
+        return Surroundings(config.rule_groups, general.evaluation_interval, facts, told)
 
     def _tokens(self, config: ServerConfig) -> Tokens | None:
         known = config.root.auth.jwt
         if known is None:
             return None
-        keys = ProviderKeys(known.keys_url, self._notify_client, self._clock)
+        keys = ProviderKeys(known.keys_url, self._notify_clients.get(HttpConfig()), self._clock)
         try:
             return Tokens(known, keys, self._clock, config.file.parent if config.file else Path())
         except OSError as error:
             raise ConfigError(f"{config.file}: auth.jwt.secret_file cannot be read: {error}") from error
 
-    def _told(self, alerts: Sequence[Alert], now_ms: int) -> None:
+    def _told(self, alerts: Sequence[Alert], now_ms: int, interval_ms: int) -> None:
+        self.alertmanagers.offer(alerts, now_ms, interval_ms)
         if self.dispatcher is not None:
             self.dispatcher.offer(alerts, now_ms)
 
     async def _notify(self, now_ms: int) -> None:
         if self.dispatcher is not None:
+            self._hear_rules(self.dispatcher, now_ms)
             await self.dispatcher.tick(now_ms)
+
+    def _hear_rules(self, dispatcher: Dispatcher, now_ms: int) -> None:
+        """Once all rules were evaluated since the start, what none of them knows does not fire any more."""
+        groups = self.rules.statuses()
+        if self._rules_heard or any((one.last_evaluation_ms or 0) < self.console.started_ms for one in groups):
+            return
+        self._rules_heard = True
+        external = Labels.of(self.config.root.global_.external_labels)
+        alerts = (alert for group in groups for rule in group.rules for alert in rule.alerts)
+        dispatcher.end_unknown({external.merged(alert.labels) for alert in alerts}, now_ms)
+
+    def _cycle(self) -> Cycle:
+        async def write(now_ms: int) -> None:
+            if self.dispatcher is not None:
+                await self.dispatcher.write(now_ms)
+
+        async def get(url: str, timeout_s: float) -> httpx.Response:
+            return await self._notify_clients.get(HttpConfig()).get(url, timeout=timeout_s)
+
+        def waiting_since_ms() -> int | None:
+            return None if self.dispatcher is None else self.dispatcher.waiting_since_ms()
+
+        return Cycle(self.pools.targets, self.rules.statuses, waiting_since_ms, write, get)
 
     def _metadata(self) -> dict[str, set[tuple[str, str, str]]]:
         """Family to type, help and unit; several when targets disagree."""
