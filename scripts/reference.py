@@ -48,6 +48,9 @@ def _commands() -> Iterator[str]:
         assert command is not None
         text = command.get_help(click.Context(command, info_name=f"trackside {name}", max_content_width=100))
         yield f"## trackside {name}\n\n```text\n{text}\n```\n"
+        for below, one in sorted(command.commands.items()) if isinstance(command, click.Group) else ():
+            about = click.Context(one, info_name=f"trackside {name} {below}", max_content_width=100)
+            yield f"### trackside {name} {below}\n\n```text\n{one.get_help(about)}\n```\n"
 
 
 def _configuration() -> Iterator[str]:
