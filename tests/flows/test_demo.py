@@ -82,6 +82,7 @@ def test_a_visitor_watches_the_shop_fail_and_recover(browser, login_link):
     page.keyboard.press("a")
     expect(page).to_have_url(re.compile("/alerts"))
     expect(page.locator("main")).to_contain_text("RequestsFailing")
+    page.get_by_role("link", name="Notifications").click()
     expect(page.locator("main")).to_contain_text("delivered")
 
     page.goto(page.url.split("/alerts")[0] + "/explore?expr=sum(rate(http_requests_total[1m])")

@@ -83,3 +83,4 @@ def test_a_link_carries_the_range_and_leaves_out_what_is_empty() -> None:
     period = period_of({"range": "6h", "refresh": "0"}, NOW_MS, 0)
 
     assert period.link("/", service="a&b", other="") == "/?service=a%26b&range=6h&refresh=0"
+    assert period.link("/alerts", range="7d") == "/alerts?range=7d&refresh=0"

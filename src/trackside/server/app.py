@@ -218,7 +218,7 @@ class App:
             receivers[receiver.name] = integrations(receiver, self._notify_clients.get, templates, trends)
         hands_over = not root.alerting.is_embedded
         if self.dispatcher is not None:
-            self.dispatcher.apply(routing, receivers, hands_over=hands_over)
+            self.dispatcher.apply(routing, receivers, hands_over=self.dispatcher.hands_over)
         else:
             alerting = AlertingPorts(self._db, self._clock, self.registry, self.settings.external_url)
             self.dispatcher = Dispatcher(routing, receivers, alerting, self.settings.alerting)
@@ -226,6 +226,8 @@ class App:
         self.dead_mans_switch.apply(root.alerting.dead_mans_switch)
         # After the dispatcher is there, which hears of what fired by a rule that is gone.
         await self.rules.apply(config.rule_groups, now_ms, settings)
+        # Only now: what ends with its rule is ended by whoever told of it.
+        self.dispatcher.hands_over = hands_over
 
     def _publishing(self) -> Publishing:
         known = Known(self.rules.statuses, lambda: self.watching.uptime.judgement.doubtful)

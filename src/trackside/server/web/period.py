@@ -57,8 +57,9 @@ class Period:
         return {**span, "refresh": str(self.refresh_s)}
 
     def link(self, path: str, **params: str) -> str:
-        """`path` with this range and refresh; empty parameters are left out."""
-        return path + "?" + urlencode({**{k: v for k, v in params.items() if v}, **self.params()})
+        """`path` with this range and refresh, unless `params` say otherwise; empty parameters are left out."""
+        own = {name: value for name, value in self.params().items() if name not in params}
+        return path + "?" + urlencode({**{name: value for name, value in params.items() if value}, **own})
 
     def explore(self, expr: str, mode: str = "") -> str:
         return self.link("/explore", expr=expr, mode=mode)
