@@ -1,6 +1,7 @@
 """Real servers for tests of what speaks to them: private, on free ports, at most one of each for a test process.
 
-And the cases of a conformance suite, which is kept beside the project: `@pytest.mark.conformance("alerting/x.yaml")`.
+And a system that has no more threads. And the cases of a conformance suite, which is kept beside the project:
+`@pytest.mark.conformance("alerting/x.yaml")`.
 """
 
 import getpass
@@ -11,8 +12,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,17 @@ def _conformance(name, kind):
             for index, test in enumerate(case["tests"]):
                 name = test.get("name") or test.get("text") or test.get("filter") or index
                 yield pytest.param((case, test), id=f"{case['id']}-{name}")
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """The system has none to give, until `.undo()`."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return monkeypatch
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +114,21 @@ def mysql_url():
         with _running([*server, *options, "--innodb-flush-log-at-trx-commit=0"], folder, stop=signal.SIGTERM):
             _wait_until(lambda: _answers(port), "MariaDB")
             yield f"mysql://root@127.0.0.1:{port}/"
+
+
+@pytest.fixture(scope="session")
+def kill_session():
+    """Ends a process that leads a session and all in it, such as RQ's work-horses, which have groups of their own."""
+
+    def kill(process):
+        for entry in Path("/proc").glob("[0-9]*"):
+            pid = int(entry.name)
+            with suppress(ProcessLookupError):
+                if os.getsid(pid) == process.pid:
+                    os.kill(pid, signal.SIGKILL)
+        process.wait(10)
+
+    return kill
 
 
 @pytest.fixture(scope="session")

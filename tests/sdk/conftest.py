@@ -1,4 +1,4 @@
-"""A receiver of remote write on this machine, which keeps what it is sent; and a system that has no more threads."""
+"""A receiver of remote write on this machine, which keeps what it is sent and answers as it is told."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,17 +57,6 @@ class Receiver:
             if all(series.labels.get(key) == value for key, value in {**labels, "__name__": name}.items())
         }
         return sum(latest.values())
-
-
-@pytest.fixture
-def no_threads(monkeypatch):
-    """The system has none to give, until `.undo()`."""
-
-    def start(self):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    return monkeypatch
 
 
 @pytest.fixture

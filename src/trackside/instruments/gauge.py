@@ -12,7 +12,11 @@ from trackside.instruments.cells import Cells
 from trackside.instruments.instrument import Child, Instrument
 from trackside.instruments.layout import Cell, Layout, Merge, Shown, columns
 from trackside.instruments.measured import Description, Raw, Row, plain
-from trackside.instruments.merging import Together
+
+TYPE_CHECKING = False  # type checkers take it for True
+
+if TYPE_CHECKING:
+    from trackside.instruments.merging import Together
 
 Mode = Literal["sum", "max", "min", "last", "live"]
 """What a gauge shows where several processes serve one application: the sum of what the living ones say, the highest,

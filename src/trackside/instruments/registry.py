@@ -81,7 +81,6 @@ class Registry:
         self._max_series = max_series
         self._measured: dict[str, Measured] = {}
         self._collectors: list[tuple[Collector, Across]] = []
-        self._has_foreign_collectors = False
         about = Description(
             ERRORS, MetricType.COUNTER, "Errors inside the monitoring, by place. The app saw none.", ("where",)
         )
@@ -192,12 +191,11 @@ class Registry:
         with self.lock:
             if all(known != collector for known, _ in self._collectors):
                 self._collectors.append((collector, across))
-                self._has_foreign_collectors |= not _is_ours(collector)
 
     @property
     def asks_others(self) -> bool:
         """Whether code of the application runs when this is read: functions of gauges, collectors that it has added."""
-        return self._has_foreign_collectors or self.cells.asks_functions
+        return self.cells.asks_functions or not all(_is_ours(collector) for collector, _ in self._collectors)
 
     def count_error(self, where: str) -> None:
         """An error inside the monitoring that the application must not notice."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _SECRET_WORDS = frozenset(
@@ -125,6 +126,17 @@ class SecretKeys:
         if words and words[-1] in _ABOUT:
             return False
         return any(map(_is_secret_word, words)) or any(pair in _SECRET_PAIRS for pair in pairwise(words))
+
+
+def is_secret_pair(items: Sequence[Any], keys: Container[str]) -> bool:
+    """`("Authorization", "…")`, as lists of headers and parameters have it."""
+    return len(items) == 2 and isinstance(items[0], str) and items[0] in keys
+
+
+def names_secret_value(mapping: Mapping[Any, Any], keys: Container[str]) -> bool:
+    """`{"name": "Authorization", "value": …}`, as header lists and OTLP attributes have it."""
+    name = mapping.get("name", mapping.get("key")) if "value" in mapping else None
+    return isinstance(name, str) and name in keys
 
 
 def words_of(key: str) -> tuple[str, ...]:

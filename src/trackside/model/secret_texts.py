@@ -25,11 +25,6 @@ _KNOWN_TOKENS = (
     r"\bwhsec_\w{16,}",
     r"\bSG\.[\w-]{16,}\.[\w-]{16,}",
 )
-_HINTS = (
-    *("-----BEGIN ", "eyJ", "sk-", "sk_", "rk-", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-    *("glpat-", "xox", "AKIA", "ASIA", "AIza", "whsec_", "SG."),
-)
-"""One of them is in each of the above."""
 _CREDENTIALS = re.compile("|".join((_PRIVATE_KEY, *_KNOWN_TOKENS)))
 _SCHEMES = re.compile(r"\b(Bearer|Basic)(\s+|%20)[\w\-.~+/]{4,}=*", re.I)
 _USER_INFO = re.compile(r"(://[^\s/?#:@\"']{0,256}:)[^\s/?#]{0,1024}@")
@@ -56,7 +51,7 @@ def without_secrets(text: str, keys: SecretKeys) -> str:
     if "://" in text:
         text = _USER_INFO.sub(rf"\1{FILTERED}@", text)
     # Most texts have none of these words, and to look for a word costs a hundredth of looking for a pattern.
-    if any(hint in text for hint in _HINTS):
+    if may_hold_credentials(text):
         text = _CREDENTIALS.sub(FILTERED, text)
     lowered = text.casefold()
     if "bearer" in lowered or "basic" in lowered:
@@ -67,6 +62,32 @@ def without_secrets(text: str, keys: SecretKeys) -> str:
             text = _WHOLE_HEADERS.sub(rf"\1\2{FILTERED}", text)
         text = _without_assigned(text, keys)
     return text
+
+
+def may_hold_credentials(text: str) -> bool:
+    """Whether it has what a known form of them begins with. Written out: a loop takes twice as long, and each line of a
+    log is asked."""
+    return (
+        "PRIVATE KEY" in text
+        or "eyJ" in text
+        or "sk-" in text
+        or "sk_" in text
+        or "rk-" in text
+        or "rk_" in text
+        or "ghp_" in text
+        or "gho_" in text
+        or "ghu_" in text
+        or "ghs_" in text
+        or "ghr_" in text
+        or "github_pat_" in text
+        or "glpat-" in text
+        or "xox" in text
+        or "AKIA" in text
+        or "ASIA" in text
+        or "AIza" in text
+        or "whsec_" in text
+        or "SG." in text
+    )
 
 
 def traceback_without_secrets(text: str, keys: SecretKeys) -> str:

@@ -151,14 +151,14 @@ class RequestMetrics:
         if trace:
             self._observed.setdefault(id(cell), {})[bucket] = Observed(*trace, took_s, time())
 
-    def raised(self, error: BaseException, method: str, path: str, status: int = 500, scheme: str = "http") -> None:
+    def raised(self, error: BaseException, method: str, path: str, scheme: str) -> None:
         """The application raised it while it handled a request, which may be answered all the same. Never raises."""
         values: dict[Role, str] = {
             "method": method if method in KNOWN_METHODS else OTHER_METHOD,
             "path": self._path(path),
-            "status": str(status),
+            "status": "500",
             "scheme": scheme if scheme in _SCHEMES else "other",
-            "error": str(status),
+            "error": "500",
             "exception": type(error).__name__,
         }
         constant = [value for _, value in self.options.constant_labels]

@@ -33,6 +33,7 @@ Role = Literal["method", "path", "status", "scheme", "error", "exception"]
 
 ALL: tuple[Role, ...] = ("method", "path", "status")
 _BY_PATH: tuple[Role, ...] = ("method", "path")
+_BY_SCHEME_AND_ERROR: tuple[Role, ...] = (*ALL, "scheme", "error")
 
 
 class RequestFamily(NamedTuple):
@@ -140,11 +141,6 @@ _OTEL_SIZES = (0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1e3
 _DJANGO_SIZES = (0.0, *(float(2**power) for power in range(30)))
 _CLIENT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
-_SIZE_HISTOGRAMS: tuple[tuple[Measure, str], ...] = (
-    ("request_size_histogram", "request"),
-    ("response_size_histogram", "response"),
-)
-
 _PRESETS: dict[str, dict[str, Any]] = {
     "instrumentator": {
         "path_label": "handler",
@@ -216,11 +212,13 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "unmatched": "",
         "buckets": _CLIENT_BUCKETS,
         "families": (
-            RequestFamily("duration", "http_server_request_duration_seconds", (*ALL, "scheme", "error")),
+            RequestFamily("duration", "http_server_request_duration_seconds", _BY_SCHEME_AND_ERROR),
             RequestFamily("in_progress", "http_server_active_requests", ("method", "scheme")),
-            *(
-                RequestFamily(measure, f"http_server_{body}_body_size_bytes", (*ALL, "scheme", "error"), _OTEL_SIZES)
-                for measure, body in _SIZE_HISTOGRAMS
+            RequestFamily(
+                "request_size_histogram", "http_server_request_body_size_bytes", _BY_SCHEME_AND_ERROR, _OTEL_SIZES
+            ),
+            RequestFamily(
+                "response_size_histogram", "http_server_response_body_size_bytes", _BY_SCHEME_AND_ERROR, _OTEL_SIZES
             ),
         ),
     },

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from trackside.model.secret_keys import SecretKeys
+from trackside.model.secret_keys import SecretKeys, is_secret_pair, names_secret_value
 from trackside.model.secret_texts import FILTERED, MAX_TEXT, without_secrets
 
 __all__ = ["FILTERED", "Scrubber"]
@@ -92,9 +92,7 @@ class _Walk:
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         cleaned = {}
-        # `{"name": "Authorization", "value": …}`, as header lists and OTLP attributes have it.
-        named = value.get("name", value.get("key"))
-        secret_value = isinstance(named, str) and "value" in value and named in self._keys
+        secret_value = names_secret_value(value, self._keys)
         for key, item in value.items():
             name = str(key)
             if name in self._keys or (secret_value and name == "value"):
@@ -104,8 +102,7 @@ class _Walk:
         return cleaned
 
     def _sequence(self, value: list[Any], depth: int) -> list[Any]:
-        # `["Authorization", "…"]`, as lists of headers and parameters have it.
-        if len(value) == 2 and isinstance(value[0], str) and value[0] in self._keys:
+        if is_secret_pair(value, self._keys):
             return [self._text(value[0], depth), self._secret(value[1])]
         return [self.clean(item, depth + 1) for item in value]
 

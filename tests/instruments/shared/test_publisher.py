@@ -1,22 +1,9 @@
 import threading
 
-import pytest
-
 from trackside.instruments.registry import Registry
 from trackside.instruments.shared import joining
 from trackside.instruments.shared.joining import share
 from trackside.instruments.shared.publisher import Publisher
-
-
-@pytest.fixture
-def no_threads(monkeypatch):
-    """The system has none to give, until `.undo()`."""
-
-    def start(self):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    return monkeypatch
 
 
 def test_without_a_thread_it_begins_later(no_threads):

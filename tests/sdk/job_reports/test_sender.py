@@ -96,7 +96,7 @@ def test_large_tracebacks_do_not_pile_up(sender, counts):
     for number in range(100):
         sender.add(report(number, traceback="x" * 256 * 1024))
     assert counts["dropped"] > 30
-    assert sender._reports.size <= MAX_SIZE
+    assert sender._reports._total <= MAX_SIZE
 
 
 def test_a_server_that_is_away_gets_them_later(sender, post, counts, errors):
@@ -150,11 +150,11 @@ def running(post, counts, errors):
 
 
 def test_flushing_waits_until_all_was_tried(running, post):
-    assert running.flush(3)
+    assert running._background.flush(3)
     assert not running._background.is_running
     for number in range(100):
         running.add(report(number))
-    assert running.flush(3)
+    assert running._background.flush(3)
     assert len(post.ids) == 100
 
 
@@ -168,7 +168,7 @@ def test_flushing_waits_no_longer_than_it_may(running, errors):
     running._post = post
     running.add(report())
     began = time.monotonic()
-    assert not running.flush(0.05)
+    assert not running._background.flush(0.05)
     assert time.monotonic() - began < 1
     gate.set()
 
@@ -190,19 +190,19 @@ def test_adding_never_waits_for_the_network(running):
 
 def test_a_forked_process_sends_its_own_and_nothing_twice(running, post, tmp_path):
     running.add(report("parent"))
-    running.flush(3)
+    running._background.flush(3)
     running.add(report("waits"))
     child = os.fork()
     if child == 0:
         try:
             post.bodies.clear()
             running.add(report("child"))
-            running.flush(3)
+            running._background.flush(3)
             (tmp_path / "sent").write_text(" ".join(post.ids))
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    running.flush(3)
+    running._background.flush(3)
     assert (tmp_path / "sent").read_text() == "child"
     assert post.ids == ["parent", "waits"]
 
@@ -214,5 +214,5 @@ def test_what_waits_may_be_taken_back(running, post):
     del running._background.hold
     taken = running.withdraw(2_100, 1.0)
     assert [one.id for one in taken] == ["0", "1"]
-    assert running.flush(3)
+    assert running._background.flush(3)
     assert post.ids == ["2", "3", "4"]

@@ -131,6 +131,7 @@ def test_secrets_of_the_application_are_left_out_of_texts_too(where):
         "glpat-" + "a1" * 9,
         "whsec_" + "a1" * 9,
         "sk-test-" + "a1" * 9,
+        "rk-live-" + "a1" * 9,
         "xoxb-" + "1a" * 8,
     ],
 )

@@ -190,12 +190,12 @@ def test_a_receiver_that_hangs_holds_up_nobody(new_pusher):
 
     pusher, registry = new_pusher(post)
     began_s = time.monotonic()
-    assert not pusher.flush(0.1)
+    assert not pusher._background.flush(0.1)
     assert hanging.is_set()
     registry.counter("orders_total").inc()
     assert time.monotonic() - began_s < 2
     release.set()
-    assert pusher.flush(5)
+    assert pusher._background.flush(5)
 
 
 def program(receiver, text):

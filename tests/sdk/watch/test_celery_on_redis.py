@@ -1,6 +1,7 @@
 """A prefork worker on a real Redis, of a Celery that cannot be installed beside another library for jobs."""
 
 import json
+import operator
 import os
 import signal
 import socket
@@ -129,12 +130,12 @@ def scraped(url):
         return {series: float(value) for series, _, value in lines}
 
 
-def wait_for(url, series, value):
+def wait_for(url, series, value, compare=operator.eq):
     until, found = time.monotonic() + 40, {}
     while time.monotonic() < until:
         with suppress(OSError):
             found = scraped(url)
-        if found.get(series) == value:
+        if series in found and compare(found[series], value):
             return found
         time.sleep(0.05)
     raise AssertionError(f"{series} is {found.get(series)}")
@@ -165,10 +166,9 @@ def test_tasks_of_a_prefork_worker_are_counted_and_belong_to_the_request_that_se
     assert found['job_wait_seconds_count{queue="high"}'] == 4
     assert found['job_wait_seconds_sum{queue="high"}'] < 5, "the wait counts from the moment a task was due"
     assert found["orders_total"] == 4
-    assert found["trackside_sdk_processes"] >= 3
     assert not [series for series in found if series.startswith("trackside_sdk_errors_total")]
     # Of the queues it consumes from: a queue without such a series has nobody.
-    lives = wait_for(worker, "trackside_sdk_processes", found["trackside_sdk_processes"])
+    lives = wait_for(worker, "trackside_sdk_processes", 3, operator.ge)
     assert {series for series in lives if series.startswith("job_worker_last_seen")} == {
         f'job_worker_last_seen_timestamp_seconds{{queue="{queue}"}}' for queue in ("low", "high")
     }

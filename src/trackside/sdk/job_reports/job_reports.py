@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import weakref
 
 from trackside.model.jobs import JobReport
 from trackside.sdk.flushing import Flushing
+from trackside.sdk.forked import begin_anew_in_child
 from trackside.sdk.guard import Guard
 from trackside.sdk.job_reports.attempt import Attempt, Facts
 from trackside.sdk.job_reports.current import Spending
@@ -23,14 +23,7 @@ class JobReports:
         self._guard = guard
         self._service = service or "app"
         self.meter = Meter()
-        renew = weakref.WeakMethod(self.meter.renew)
-
-        def in_child() -> None:
-            method = renew()
-            if method is not None:
-                method()
-
-        os.register_at_fork(after_in_child=in_child)
+        begin_anew_in_child(self.meter)
 
     @classmethod
     def of(cls, context: WatchContext) -> JobReports | None:

@@ -63,8 +63,8 @@ class Meter:
             self._open.discard(reading)
         return reading.usage()
 
-    def renew(self) -> None:
-        """In a process that was forked: what was open is the parent's."""
+    def in_child(self) -> None:
+        """What was open is the parent's."""
         self._open = set()
         self._lock = Lock()
 

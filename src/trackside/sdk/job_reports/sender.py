@@ -65,10 +65,6 @@ class Sender:
     def ask(self) -> Wait:
         return self._background.ask()
 
-    def flush(self, timeout_s: float) -> bool:
-        """Whether everything was tried within the time; it may not have been taken."""
-        return self._background.flush(timeout_s)
-
     def withdraw(self, room: int, timeout_s: float) -> list[JobReport]:
         """Take back what is not under way yet, the oldest so many characters of it; the rest is sent, if that is done
         within the time."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Mapping
 from time import gmtime, strftime
 
+from trackside.model.secret_texts import may_hold_credentials
 from trackside.sdk.logs.values import MAX_NAME, MAX_TEXT, json_of, quoted, shortened
 from trackside.sdk.scrub import FILTERED, Scrubber
 
@@ -136,30 +137,7 @@ def may_hold_secret(text: str) -> bool:
         or "pikey" in text
         or "ookie" in text
         or "uthoriz" in text
-        or _holds_known_token(text)
-    )
-
-
-def _holds_known_token(text: str) -> bool:
-    return (
-        "eyJ" in text
-        or "sk-" in text
-        or "sk_" in text
-        or "rk_" in text
-        or "ghp_" in text
-        or "gho_" in text
-        or "ghu_" in text
-        or "ghs_" in text
-        or "ghr_" in text
-        or "github_pat_" in text
-        or "glpat-" in text
-        or "whsec_" in text
-        or "SG." in text
-        or "xox" in text
-        or "AKIA" in text
-        or "ASIA" in text
-        or "AIza" in text
-        or "PRIVATE KEY" in text
+        or may_hold_credentials(text)
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import weakref
 from collections.abc import Callable
 from threading import RLock
 from typing import TextIO
+
+from trackside.sdk.forked import begin_anew_in_child
 
 Copy = Callable[[float, str, str, str], None]
 """Of time, level, context and line."""
@@ -23,7 +23,7 @@ class Output:
         self._lock = RLock()
         self.copy: Copy | None = None
         """Takes each line too, such as one that sends them away."""
-        _PROCESS.add(self)
+        begin_anew_in_child(self)
 
     def write(self, when_s: float, about: tuple[str, str], line: str) -> None:
         try:
@@ -42,30 +42,9 @@ class Output:
         except Exception:  # noqa: BLE001 - a closed pipe, a full disk, a signal in the middle of a write
             self._count_error("write a log line")
 
-    def renew_lock(self) -> None:
-        """In a child process: the thread that held the lock is not in it."""
+    def in_child(self) -> None:
+        """The thread that held the lock is not in this process."""
         self._lock = RLock()
-
-
-class _Process:
-    """Its hooks cannot be taken back: there is one, and it keeps no output alive."""
-
-    def __init__(self) -> None:
-        self._outputs: weakref.WeakSet[Output] = weakref.WeakSet()
-        self._is_hooked = False
-
-    def add(self, output: Output) -> None:
-        self._outputs.add(output)
-        if not self._is_hooked:
-            self._is_hooked = True
-            os.register_at_fork(after_in_child=self._in_child)
-
-    def _in_child(self) -> None:
-        for output in list(self._outputs):
-            output.renew_lock()
-
-
-_PROCESS = _Process()
 
 
 def _in_ascii(line: str) -> str:

@@ -8,6 +8,7 @@ from datetime import date, time
 from enum import Enum
 from json.encoder import encode_basestring
 
+from trackside.model.secret_keys import is_secret_pair, names_secret_value
 from trackside.model.secret_texts import FILTERED
 
 MAX_DEPTH = 6
@@ -79,8 +80,7 @@ class _Walk:
         if isinstance(value, Mapping):
             return self._object(value, depth)
         parts: list[str] = []
-        # `("Authorization", "…")`, as lists of headers and parameters have it.
-        is_pair = isinstance(value, list | tuple) and len(value) == 2 and self._is_secret(value[0])
+        is_pair = isinstance(value, list | tuple) and is_secret_pair(value, self._secret_keys)
         for item in value:  # type: ignore[attr-defined]
             if len(parts) >= MAX_ITEMS or self._left <= 0:
                 parts.append(f'"({len(value) - len(parts)} more)"')  # type: ignore[arg-type]
@@ -90,8 +90,7 @@ class _Walk:
 
     def _object(self, value: Mapping[object, object], depth: int) -> str:
         parts: list[str] = []
-        # `{"name": "Authorization", "value": "…"}`.
-        is_pair = "value" in value and self._is_secret(value.get("name", value.get("key")))
+        is_pair = names_secret_value(value, self._secret_keys)
         for key, item in value.items():
             if len(parts) >= MAX_ITEMS or self._left <= 0:
                 parts.append(f'"(more)":{len(value) - len(parts)}')
@@ -101,9 +100,6 @@ class _Walk:
             text = _FILTERED if is_secret else self.json_of(item, depth + 1)
             parts.append(f"{self._name(name)}:{text}")
         return "{" + ",".join(parts) + "}"
-
-    def _is_secret(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._secret_keys
 
     def _name(self, name: str) -> str:
         return quoted(name) if len(name) <= MAX_NAME and name.isidentifier() else self._text(shortened(name, MAX_NAME))

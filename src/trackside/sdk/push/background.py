@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import os
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Protocol
+
+from trackside.sdk.forked import begin_anew_in_child
 
 EXIT_TIMEOUT_S = 3.0
 """For all that is sent from this process together, when it ends."""
@@ -192,7 +193,7 @@ class _Now:
 
 
 class _Process:
-    """All that sends from this process. Its hooks cannot be taken back: they keep nothing alive."""
+    """All that sends from this process, and is asked for what it holds when that ends. Keeps nothing alive."""
 
     def __init__(self) -> None:
         self._all: weakref.WeakSet[Background] = weakref.WeakSet()
@@ -200,10 +201,10 @@ class _Process:
 
     def add(self, background: Background) -> None:
         self._all.add(background)
+        begin_anew_in_child(background)
         if not self._is_hooked:
             self._is_hooked = True
             atexit.register(self._at_exit)
-            os.register_at_fork(after_in_child=self._in_child)
 
     def come_first(self) -> None:
         if self._is_hooked:
@@ -215,10 +216,6 @@ class _Process:
         # Side by side: all are asked before any is waited for.
         until_s = monotonic() + EXIT_TIMEOUT_S
         all_tried([background.ask() for background in self._alive()], until_s)
-
-    def _in_child(self) -> None:
-        for background in self._alive():
-            background.in_child()
 
     def _alive(self) -> list[Background]:
         while True:

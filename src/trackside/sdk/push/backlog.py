@@ -25,10 +25,6 @@ class Backlog(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    @property
-    def size(self) -> int:
-        return self._total
-
     def clear(self) -> None:
         self._items: deque[T] = deque()
         self._total = 0

@@ -25,7 +25,7 @@ _FORK_TIMEOUT_S = 1.0
 
 
 class Pusher:
-    """One for a monitor. Nothing here raises, and nothing but `flush` waits for the network."""
+    """One for a monitor. Nothing here raises, and nothing but what `ask` returns waits for the network."""
 
     def __init__(
         self,
@@ -78,10 +78,6 @@ class Pusher:
     def ask(self) -> Wait:
         """Send what there is now. What is returned waits for that."""
         return self._background.ask()
-
-    def flush(self, timeout_s: float) -> bool:
-        """Send what there is now. Whether that was done within the time, though perhaps nobody took it."""
-        return self._background.flush(timeout_s)
 
     def stop(self) -> None:
         """For good, in this process: what somebody else reports is not pushed from here."""

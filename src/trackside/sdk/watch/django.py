@@ -72,7 +72,7 @@ def _raised(requests: RequestMetrics, guard: Guard, exception: Exception, reques
     with guard.shielded("count an exception"):
         match = request.resolver_match
         path = UNMATCHED if match is None else template(match)
-        requests.raised(exception, request.method, path, 500, request.scheme)
+        requests.raised(exception, request.method, path, request.scheme)
 
 
 def template(match: Any) -> str:

@@ -36,7 +36,7 @@ def _count_exceptions(app: Any, requests: RequestMetrics, guard: Guard) -> None:
         with guard.shielded("count an exception"):
             rule = request.url_rule
             path = UNMATCHED if rule is None else rule.rule
-            requests.raised(arguments[-1], request.method, path, 500, request.scheme)
+            requests.raised(arguments[-1], request.method, path, request.scheme)
         return handle(*arguments)
 
     app.handle_exception = count_and_handle
