@@ -16,11 +16,8 @@ day, week and month, and keeps them for a minute to half an hour.
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -44,7 +41,7 @@ from trackside.server.web.pages.all import page_routes
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 sys.path.insert(0, str(Path(__file__).parent))
 from promise import Promise, arguments, finished
-from sample_cost import FILL, QUEUED, Row, free_port, measured, running, wait_for
+from sample_cost import QUEUED, Row, filled, measured
 
 PAGE_MS = 100
 PROMISED = ("all jobs", "RQ's", "a search", "one job")
@@ -151,14 +148,8 @@ def _console(clock: SystemClock, watch: JobsWatch) -> Console:
 
 
 def all_rows(rounds: int) -> list[Row]:
-    with ExitStack() as stack:
-        folder, port = stack.enter_context(tempfile.TemporaryDirectory()), free_port()
-        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        stack.enter_context(running(command))
-        wait_for(port)
-        url = f"redis://127.0.0.1:{port}/0"
-        subprocess.run([sys.executable, "-c", FILL, url], check=True)
-        return list(rows(url, Path(folder), rounds))
+    with filled() as (url, folder):
+        return list(rows(url, folder, rounds))
 
 
 def promises(found: list[Row]) -> list[Promise]:

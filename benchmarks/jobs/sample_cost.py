@@ -151,7 +151,9 @@ def wait_for(port: int) -> None:
             return
 
 
-def all_rows(rounds: int) -> list[Row]:
+@contextmanager
+def filled() -> Iterator[tuple[str, Path]]:
+    """The address of a Redis of its own with all these jobs, and a folder."""
     with ExitStack() as stack:
         folder, port = stack.enter_context(tempfile.TemporaryDirectory()), free_port()
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
@@ -159,6 +161,11 @@ def all_rows(rounds: int) -> list[Row]:
         wait_for(port)
         url = f"redis://127.0.0.1:{port}/0"
         subprocess.run([sys.executable, "-c", FILL, url], check=True)
+        yield url, Path(folder)
+
+
+def all_rows(rounds: int) -> list[Row]:
+    with filled() as (url, _):
         return [*ours(url, rounds), *theirs(url)]
 
 

@@ -72,6 +72,15 @@ def test_unused_pages_go_back_to_the_file_system(db, tmp_path):
     assert (tmp_path / "test.db").stat().st_size < 100_000
 
 
+def test_a_table_of_an_older_version_gets_what_it_lacks(db):
+    db.write(insert).result()
+    for _ in range(2):
+        db.add_columns({"thing": ("name TEXT NOT NULL DEFAULT 'x'", "size INTEGER")})
+
+    row = db.read(lambda connection: connection.execute("SELECT * FROM thing").fetchone())
+    assert (row["name"], row["size"]) == ("x", None)
+
+
 def test_closing_waits_for_what_is_queued(tmp_path):
     db = Database(tmp_path / "test.db")
     db.create(SCHEMA)

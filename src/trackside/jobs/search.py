@@ -36,6 +36,8 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.A)
 # A field, if there is one, and a value: in quotes, or up to the next space.
 _TERM = re.compile(r"""(?:([A-Za-z_][\w.-]*):)?((?:>=|<=|>|<|=)?)("(?:[^"\\]|\\.)*"?|\S*)""", re.S)
 
+_BARE = re.compile(r'[^\s"<>=][^\s"]*')
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -90,10 +92,6 @@ class JobSearch:
         """Whether a job's arguments have to be read to tell."""
         return bool(self.arguments or self.texts)
 
-    @property
-    def is_everything(self) -> bool:
-        return self == JobSearch()
-
     def matches(self, job: Job, now_ms: int) -> bool:
         """As far as that can be told without its arguments. `now_ms` is the back-end's clock."""
         query = self.query
@@ -132,6 +130,16 @@ def parse_search(text: str) -> JobSearch:
         QueryError: with the place of what makes no sense, and what was expected.
     """
     return _Parser(text).search()
+
+
+def quoted(value: str) -> str:
+    """As the grammar reads it back behind a field: in quotes where it has to be."""
+    return value if _BARE.fullmatch(value) else in_quotes(value)
+
+
+def in_quotes(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class _Parser:

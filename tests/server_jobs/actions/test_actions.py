@@ -10,10 +10,11 @@ import pytest
 
 from trackside.exceptions import SourceError
 from trackside.jobs.actor import UNCLEAR, Verb
+from trackside.jobs.search import parse_search
 from trackside.model.jobs import JobQuery, JobState
 from trackside.server.jobs.actions import store
 from trackside.server.jobs.actions.actions import SILENT_MS
-from trackside.server.jobs.actions.plan import LIFETIME_MS, MAX_JOBS, Person
+from trackside.server.jobs.actions.plan import LIFETIME_MS, MAX_JOBS, Person, filter_text
 from trackside.server.jobs.actions.refusal import ActionError, Kind
 from trackside.server.jobs.actions.store import KEPT_MS, New, Target, Wanted
 
@@ -49,6 +50,12 @@ class TestPlan:
         plan = desk.plan(query=JobQuery(queue="high"))
 
         assert (plan.matched, plan.will_change, plan.filter) == (3, 3, "queue:high")
+
+    @pytest.mark.parametrize("name", ["high", "two words", 'a "quote"', "back\\slash", ">1", "a:b"])
+    def test_a_filter_is_said_so_that_the_search_box_reads_it_back(self, name):
+        query = JobQuery(frozenset((JobState.FAILED,)), name, name, name, name)
+
+        assert parse_search(filter_text(query)).query == query
 
     def test_more_than_one_action_may_change_is_said(self, desk):
         desk.queue.add(MAX_JOBS + 1)

@@ -42,18 +42,18 @@ class ChartBy(Enum):
     OUTCOME = "outcome"
 
 
-def chart(
-    cells: Iterable[tuple[int, SeriesKey, Cell]], metric: ChartMetric, by: ChartBy, step_ms: int
-) -> list[ChartSeries]:
-    """`cells` with the start of their bucket, in a tier that divides `step_ms`. The lines with most runs come first, at
-    most `MAX_LINES` of them."""
+def charts(
+    cells: Iterable[tuple[int, SeriesKey, Cell]], metrics: Iterable[ChartMetric], by: ChartBy, step_ms: int
+) -> list[list[ChartSeries]]:
+    """For each metric. `cells` with the start of their bucket, in a tier that divides `step_ms`. The lines with most
+    runs come first, at most `MAX_LINES` of them."""
     groups: dict[str, dict[int, Totals]] = {}
     for start_ms, key, cell in cells:
         buckets = groups.setdefault(_line(key, by), {})
         buckets.setdefault(start_ms - start_ms % step_ms, Totals()).add(key.outcome, cell)
     weight = {line: sum(totals.cell.count for totals in buckets.values()) for line, buckets in groups.items()}
     lines = sorted(groups, key=lambda line: (-weight[line], line))[:MAX_LINES]
-    return [ChartSeries(line, _points(groups[line], metric)) for line in lines]
+    return [[ChartSeries(line, _points(groups[line], metric)) for line in lines] for metric in metrics]
 
 
 def sketch_of(metric: ChartMetric) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from trackside.exceptions import ConfigError, SourceError
 from trackside.jobs.sql import drivers
+from trackside.jobs.sql.address import dialect_of, mysql_arguments, postgres_url, scheme_of, sqlite_path
 from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE, Dialect
 
 TIME_OUT_S = 2.0
@@ -129,31 +130,30 @@ _SENTENCES = [
 
 
 def _driver(url: str, time_out_s: float) -> Driver:
-    scheme = urlsplit(url).scheme.partition("+")[0]
-    if scheme in ("postgres", "postgresql"):
-        return _Postgres("postgresql" + url[url.index(":") :], time_out_s)
-    if scheme == "sqlite":
+    dialect = dialect_of(url)
+    if dialect is POSTGRES:
+        return _Postgres(url, time_out_s)
+    if dialect is SQLITE:
         return _Sqlite(url, time_out_s)
-    if scheme in ("mysql", "mariadb"):
+    if dialect is MYSQL:
         return _Mysql(url, time_out_s)
     raise ConfigError(
-        f"{scheme or url[:20]!r} is no database that jobs can be read from; expected postgresql://, mysql:// or sqlite:///"
+        f"{scheme_of(url) or url[:20]!r} is no database that jobs can be read from; expected postgresql://, mysql:// or"
+        " sqlite:///"
     )
 
 
 def _shown(url: str) -> str:
     """Without the password."""
     parts = urlsplit(url)
-    return (
-        f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-    )
+    return f"{scheme_of(url)}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 class _Postgres:
     dialect: Dialect = POSTGRES
 
     def __init__(self, url: str, time_out_s: float) -> None:
-        self._url = url
+        self._url = postgres_url(url)
         # In each transaction, not once for the connection: behind PgBouncer the next one may run elsewhere.
         self._begin = (
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
@@ -183,10 +183,7 @@ class _Sqlite:
     dialect: Dialect = SQLITE
 
     def __init__(self, url: str, time_out_s: float) -> None:
-        # Three slashes for a relative path, four for an absolute one.
-        self._path = unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
-        if not self._path:
-            raise ConfigError("sqlite:// needs the path of a file: sqlite:////var/lib/app/jobs.db")
+        self._path = sqlite_path(url)
         self._time_out_s = time_out_s
         self._until = 0.0
         self._has_snapshots = False
@@ -221,14 +218,8 @@ class _Mysql:
         self._time_out_s = time_out_s
 
     def connect(self) -> Any:
-        parts = urlsplit(self._url)
         connection = drivers.pymysql().connect(
-            host=parts.hostname or "127.0.0.1",
-            port=parts.port or 3306,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            database=unquote(parts.path.removeprefix("/")) or None,
-            charset="utf8mb4",
+            **mysql_arguments(self._url),
             autocommit=True,
             connect_timeout=_CONNECT_TIME_OUT_S,
             read_timeout=self._time_out_s + _CONNECT_TIME_OUT_S,

@@ -81,11 +81,12 @@ class Finder:
         statements, id = self.statements, self.statements.part("id")
         raw, order = statements.dialect.raw, conditions.order
         payload = part_text(statements, "payload", MAX_CHARACTERS + 1) if text else "NULL"
+        rest = conditions
         while True:
             rows = self.look(
                 f"SELECT {statements.columns()}, {payload}, {raw(order)}, {raw(id)} {statements.from_joined}"
-                f"{conditions.where} ORDER BY {order} DESC, {id} DESC LIMIT {chunk}",
-                conditions.values,
+                f"{rest.where} ORDER BY {order} DESC, {id} DESC LIMIT {chunk}",
+                rest.values,
             )
             for row in rows:
                 named = statements.job_row(row)
@@ -93,8 +94,8 @@ class Finder:
                     yield named, (row[-2], row[-1])
             if len(rows) < chunk:
                 return
-            conditions = conditions.copy()
-            conditions.add_behind((rows[-1][-2], rows[-1][-1]))
+            rest = conditions.copy()
+            rest.add_behind((rows[-1][-2], rows[-1][-1]))
 
     def _shows(self, row: Mapping[str, Any], payload: Any, wanted: str) -> bool:
         if any(wanted in text_of(row[part]).casefold() for part in ("id", "kind")):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from trackside.jobs.verdicts.facts import DAY_MS, Facts, KindCost, Limits, Spending
+from trackside.jobs.ledger.tiers import DAY_MS
+from trackside.jobs.verdicts.facts import Facts, KindCost, Limits, Spending
 from trackside.jobs.verdicts.verdict import Finding, Severity, Verdict, VerdictKind
 from trackside.jobs.verdicts.words import listed, share, usd
 
@@ -58,6 +59,5 @@ def _kinds(kinds: Sequence[KindCost], today: float) -> str:
 
 
 def _spent_at(spending: Spending, budget: float, now_ms: int) -> str:
-    per_ms = sum(kind.lately_usd for kind in spending.kinds) / spending.lately_ms
-    at_ms = now_ms + (budget - spending.today_usd) / per_ms
+    at_ms = now_ms + (budget - spending.today_usd) / spending.usd_per_ms
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M UTC")

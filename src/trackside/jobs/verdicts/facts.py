@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trackside.jobs.ledger.figures import FailureGroup
+from trackside.jobs.ledger.tiers import DAY_MS
 from trackside.model.jobs import JobsSample, JobState, QueueNow, WorkerNow
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,14 @@ class Spending:
     def today_usd(self) -> float:
         return sum(kind.today_usd for kind in self.kinds)
 
+    @property
+    def usd_per_ms(self) -> float:
+        """Lately."""
+        return sum(kind.lately_usd for kind in self.kinds) / self.lately_ms
+
     def projected_usd(self, now_ms: int) -> float:
         """At the end of the day, if it goes on as lately."""
-        per_ms = sum(kind.lately_usd for kind in self.kinds) / self.lately_ms
-        return self.today_usd + per_ms * max(0, self.day_ms + DAY_MS - now_ms)
+        return self.today_usd + self.usd_per_ms * max(0, self.day_ms + DAY_MS - now_ms)
 
 
 @dataclass(frozen=True, slots=True)

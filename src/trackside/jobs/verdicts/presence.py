@@ -11,7 +11,7 @@ from trackside.jobs.verdicts.verdict import MAX_EVIDENCE, Finding, Severity, Ver
 from trackside.jobs.verdicts.words import counted, duration, listed
 from trackside.model.jobs import WorkerNow
 
-BEAT_SLACK_MS = 2_000
+_BEAT_SLACK_MS = 2_000
 
 
 def beat_findings(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def beat_findings(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Finding
                     f"{beat.name} was never seen: it should say every {duration(beat.every_ms / 1000)} that it lives, "
                     f"and has not done so in the {duration(waited_ms / 1000)} since we began to watch.",
                 )
-        elif (late_ms := now_ms - heard_ms) > beat.every_ms * limits.late_beats + BEAT_SLACK_MS:
+        elif is_overdue(beat, late_ms := now_ms - heard_ms, limits):
             yield _silent(
                 beat,
                 f"{beat.name} has stopped: it should say every {duration(beat.every_ms / 1000)} that it lives, and was "
@@ -37,6 +37,11 @@ def beat_findings(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Finding
 def patience_ms(beat: ExpectedBeat, limits: Limits) -> float:
     """So long after we began to watch a first beat may be awaited."""
     return max(limits.never_seen_ms, beat.every_ms * limits.late_beats)
+
+
+def is_overdue(beat: ExpectedBeat, late_ms: int, limits: Limits) -> bool:
+    """So long after it was heard last."""
+    return late_ms > beat.every_ms * limits.late_beats + _BEAT_SLACK_MS
 
 
 def alive_workers(expected: ExpectedWorkers, views: Iterable[SourceView]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from trackside.exceptions import ConfigError
 
 LOCK = "lock"
+DATABASE = "trackside.db"
 
 
 class DataDir:

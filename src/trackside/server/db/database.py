@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Lock, local
 from typing import TypeVar
 
 T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], object]
+"""What is done within a transaction."""
 
 
 class Database:
@@ -31,6 +34,10 @@ class Database:
     def create(self, *schemas: str) -> None:
         """Make the tables that are missing. Not a `write`: executescript() commits by itself."""
         self._writer.submit(self._write_connection.executescript, "".join(schemas)).result()
+
+    def add_columns(self, columns: Mapping[str, Iterable[str]]) -> None:
+        """Give tables of an older version what they lack. `columns`: their definitions, by table."""
+        self.write(partial(_add_columns, columns=columns)).result()
 
     def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> Future[T]:
         """Run `work` in a transaction on the writing thread; an exception rolls it back.
@@ -104,3 +111,11 @@ class Database:
         connection.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
         (left,) = connection.execute("PRAGMA freelist_count").fetchone()
         return int(left)
+
+
+def _add_columns(connection: sqlite3.Connection, columns: Mapping[str, Iterable[str]]) -> None:
+    for table, definitions in columns.items():
+        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for definition in definitions:
+            if definition.split()[0] not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")

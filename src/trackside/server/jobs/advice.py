@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from trackside.jobs.acting.rights import arq_rights, celery_rights, dramatiq_rights, rq_rights
 from trackside.jobs.acting.sql.rights import apalis_grants, procrastinate_grants, table_grants
 from trackside.jobs.celery.source import EVENTS_RULES
 from trackside.jobs.redis_store import READ_ONLY_RULES
+from trackside.jobs.sql.address import dialect_of
 from trackside.jobs.sql.advice import grants, suggested_indexes
 from trackside.jobs.sql.catalog import Column
-from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE, Dialect
+from trackside.jobs.sql.dialect import Dialect
 from trackside.jobs.sql.table_map import TableMap
 from trackside.server.jobs.config import REDIS_TYPES, JobsConfig, JobSourceConfig
 from trackside.server.jobs.opening import acting_url_of, celery_settings, table_of, url_of
@@ -21,7 +21,6 @@ ROLE = "trackside"
 ACTING_ROLE = "trackside_acts"
 # Tables are not looked at: of what depends on the version of a library, the newest is meant.
 _NEWEST = {"worker_id": Column("bigint", True)}
-_DIALECTS = {"postgres": POSTGRES, "postgresql": POSTGRES, "mysql": MYSQL, "mariadb": MYSQL, "sqlite": SQLITE}
 
 
 def source_advice(config: JobsConfig, folder: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -45,7 +44,8 @@ def _redis(source: JobSourceConfig, folder: Path) -> Iterator[str]:
 
 
 def _sql(source: JobSourceConfig, folder: Path) -> Iterator[str]:
-    dialect = _DIALECTS[urlsplit(url_of(source, folder)).scheme.partition("+")[0]]
+    dialect = dialect_of(url_of(source, folder))
+    assert dialect is not None
     choice = table_of(source)
     table = choice if isinstance(choice, TableMap) else choice(lambda name: {} if source.type == "table" else _NEWEST)
     yield from grants(table, dialect, ROLE).splitlines()

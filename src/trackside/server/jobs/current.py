@@ -20,6 +20,7 @@ from trackside.server.jobs.actions.opening import open_actor
 from trackside.server.jobs.collector import job_families
 from trackside.server.jobs.config import JobsConfig
 from trackside.server.jobs.figures import history_families, limit_families, missing_families
+from trackside.server.jobs.fresh import Fresh
 from trackside.server.jobs.ledger import JobsLedger
 from trackside.server.jobs.opening import acting_url_of, open_sources, url_of
 from trackside.server.jobs.sampler import Pace, Ports
@@ -52,7 +53,7 @@ class CurrentJobs:
         self._has_threads = False
         self._families: list[MetricFamily] = []
         self._collect_from_s = 0.0
-        self._history: tuple[int, list[MetricFamily]] | None = None
+        self._history = Fresh(self._of_history, _HISTORY_MS)
         self.watch = self._watching(JobsConfig(), {})
         self.actions = JobActions({}, db, clock)
 
@@ -121,14 +122,15 @@ class CurrentJobs:
             # Nobody here has jobs.
             return []
         config = config or JobsConfig()
-        if self._history is None or not 0 <= now_ms - self._history[0] < _HISTORY_MS:
-            self._history = (now_ms, list(history_families(watch.ledger, now_ms)))
         return [
             *job_families(watch, config.apalis_prefix),
             *limit_families(config),
             *missing_families(watch, watch.verdicts()),
-            *self._history[1],
+            *self._history.at(now_ms),
         ]
+
+    def _of_history(self, now_ms: int) -> list[MetricFamily]:
+        return list(history_families(self._ports.ledger, now_ms))
 
 
 def _opened(config: JobsConfig, folder: Path) -> tuple[dict[str, tuple[JobSource, Pace]], dict[str, JobActor | None]]:

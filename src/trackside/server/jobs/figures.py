@@ -76,9 +76,9 @@ def history_families(ledger: JobsLedger, now_ms: int) -> Iterator[MetricFamily]:
             if 0.95 in kind.stats.run_s and sum(kind.stats.counts.values()) >= _LEAST_RUNS
         ],
     )
-    today = ledger.stats_between(Range(now_ms - now_ms % DAY_MS, now_ms + 1), now_ms)
+    today_usd = sum(ledger.costs_usd(Range(now_ms - now_ms % DAY_MS, now_ms + 1), now_ms).values())
     yield _gauge(
-        "trackside_job_cost_usd_today", "What jobs said they cost, since midnight UTC.", [(Labels(), today.cost_usd)]
+        "trackside_job_cost_usd_today", "What jobs said they cost, since midnight UTC.", [(Labels(), today_usd)]
     )
 
 

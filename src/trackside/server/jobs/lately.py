@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trackside.jobs.ledger.figures import FailureGroup, KindStats
+from trackside.jobs.ledger.figures import FailureGroup, JobFilter, KindStats
 from trackside.jobs.ledger.runs import Outcome
+from trackside.jobs.ledger.tiers import DAY_MS, HOUR_MS
 from trackside.jobs.verdicts.facts import KindCost, KindNow, Spending
-from trackside.server.jobs.ledger import JobsLedger, Range
+from trackside.server.jobs.ledger import ANY, JobsLedger, Range
 
 WINDOW_MS = 300_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 _LEAST_JOBS = 5
 _LEAST_RUNS = 20
 """Of which a usual duration can be told."""
@@ -40,15 +39,12 @@ def usual_run_s(ledger: JobsLedger, now_ms: int) -> dict[tuple[str, str], float]
     }
 
 
-def spending(ledger: JobsLedger, now_ms: int) -> Spending:
+def spending(ledger: JobsLedger, now_ms: int, of: JobFilter = ANY) -> Spending:
     """Of the day so far, UTC, and how much of it lately."""
     day_ms = now_ms - now_ms % DAY_MS
-    of_hour = {(one.source, one.kind): one.stats.cost_usd for one in ledger.kinds(_until(now_ms, HOUR_MS), now_ms)}
-    kinds = [
-        KindCost(one.source, one.kind, one.stats.cost_usd, of_hour.get((one.source, one.kind), 0.0))
-        for one in ledger.kinds(Range(day_ms, now_ms + 1), now_ms)
-        if one.stats.cost_usd
-    ]
+    today = ledger.costs_usd(Range(day_ms, now_ms + 1), now_ms, of)
+    of_hour = ledger.costs_usd(_until(now_ms, HOUR_MS), now_ms, of)
+    kinds = [KindCost(*key, today.get(key, 0.0), of_hour.get(key, 0.0)) for key in today | of_hour]
     kinds.sort(key=lambda one: (-one.today_usd, one.source, one.kind))
     return Spending(day_ms, HOUR_MS, tuple(kinds))
 

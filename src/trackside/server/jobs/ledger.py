@@ -10,7 +10,7 @@ from functools import partial
 
 from trackside.jobs.ledger.booking import Account, Booked, Names, booked, counted, paid
 from trackside.jobs.ledger.cells import Cell, SeriesKey, cell_changes
-from trackside.jobs.ledger.charts import ChartBy, ChartMetric, chart, sketch_of
+from trackside.jobs.ledger.charts import ChartBy, ChartMetric, charts, sketch_of
 from trackside.jobs.ledger.figures import (
     ChartSeries,
     FailureGroup,
@@ -59,7 +59,7 @@ class JobsLedger:
         self._db = db
         self._kept = kept or Kept()
         db.create(store.SCHEMA, cells.SCHEMA, runs.SCHEMA)
-        db.write(runs.upgrade).result()
+        db.add_columns(runs.ADDED)
 
     def position(self, source: str) -> Position:
         """Where the next sample of `source` begins: to be handed back with it."""
@@ -99,9 +99,10 @@ class JobsLedger:
         found = self._cells(range, now_ms, of)
         return stats_of(found, range.start_ms, range.end_ms), kinds_of(found, range.start_ms, range.end_ms)
 
-    def cost_usd(self, range: Range, now_ms: int, of: JobFilter = ANY) -> float:
+    def costs_usd(self, range: Range, now_ms: int, of: JobFilter = ANY) -> dict[tuple[str, str], float]:
+        """By source and kind, of those that cost something."""
         wanted = stretches(range.start_ms, range.end_ms, now_ms, self._kept.tiers)
-        return self._db.read(lambda connection: cells.cost_usd(connection, of, wanted))
+        return self._db.read(lambda connection: cells.costs_usd(connection, of, wanted))
 
     def began_ms(self) -> int | None:
         """The day since which anything is counted."""
@@ -132,7 +133,7 @@ class JobsLedger:
             found = self._db.read(lambda connection: list(cells.in_stretches(connection, of, [stretch], sketches)))
         else:
             found = self._db.read(lambda connection: list(cells.summed(connection, of, stretch, step_ms)))
-        return [chart(found, metric, by, step_ms) for metric in metrics]
+        return charts(found, metrics, by, step_ms)
 
     def failures(self, range: Range, of: JobFilter = ANY, limit: int = MAX_FAILURE_GROUPS) -> tuple[FailureGroup, ...]:
         """Grouped by cause, most frequent first."""

@@ -17,14 +17,13 @@ from trackside.jobs.verdicts.facts import (
     ExpectedBeat,
     ExpectedWorkers,
     Facts,
-    KindNow,
     Limits,
-    Spending,
 )
 from trackside.jobs.verdicts.judging import judge
 from trackside.jobs.verdicts.memory import Memory
 from trackside.jobs.verdicts.verdict import Verdict
 from trackside.server.jobs import store
+from trackside.server.jobs.fresh import Fresh
 from trackside.server.jobs.lately import kinds_now, spending, usual_run_s
 from trackside.server.jobs.sampler import Pace, Ports, Sampler, Seen
 from trackside.server.jobs.spans import Spans
@@ -90,9 +89,9 @@ class JobsWatch:
         self._judged_ms: int | None = None
         self._saved_ms = 0
         self._compacted_ms = self.since_ms
-        self._kinds: tuple[int, tuple[KindNow, ...]] | None = None
-        self._usual: tuple[int, dict[tuple[str, str], float]] | None = None
-        self._spending: tuple[int, Spending] | None = None
+        self._kinds = Fresh(partial(kinds_now, ports.ledger), _KINDS_MS)
+        self._usual = Fresh(partial(usual_run_s, ports.ledger), _USUAL_MS)
+        self._spending = Fresh(partial(spending, ports.ledger), _KINDS_MS)
 
     def start(self) -> None:
         for sampler in self.samplers.values():
@@ -183,28 +182,17 @@ class JobsWatch:
             self.ledger.compact(now_ms)
 
     def _facts(self, now_ms: int) -> Facts:
-        if self._kinds is None or not 0 <= now_ms - self._kinds[0] < _KINDS_MS:
-            self._kinds = (now_ms, kinds_now(self.ledger, now_ms))
-        if self._usual is None or not 0 <= now_ms - self._usual[0] < _USUAL_MS:
-            self._usual = (now_ms, usual_run_s(self.ledger, now_ms))
         return Facts(
             self.since_ms,
             tuple(seen.view for seen in self.seen()),
             self.expectations.workers,
             self.expected_beats(),
             self._elsewhere.beats(),
-            self._kinds[1],
-            self._usual[1],
+            self._kinds.at(now_ms),
+            self._usual.at(now_ms),
             self._elsewhere.deploys(),
-            self._spent(now_ms),
+            None if self.expectations.limits.budget_usd is None else self._spending.at(now_ms),
         )
-
-    def _spent(self, now_ms: int) -> Spending | None:
-        if self.expectations.limits.budget_usd is None:
-            return None
-        if self._spending is None or not 0 <= now_ms - self._spending[0] < _KINDS_MS:
-            self._spending = (now_ms, spending(self.ledger, now_ms))
-        return self._spending[1]
 
     def _save(self, now_ms: int) -> None:
         if not any(seen.is_leader for seen in self.seen()):

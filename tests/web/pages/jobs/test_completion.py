@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from trackside.jobs.search import parse_search
+from trackside.jobs.search import parse_search, quoted
 from trackside.jobs.verdicts.facts import SourceView
 from trackside.model.jobs import JobsSample, JobState, QueueNow, WorkerNow
-from trackside.server.web.pages.jobs.completion import MAX_OF_ONE, quoted, search_words
+from trackside.server.web.pages.jobs.completion import MAX_OF_ONE, search_words
 
 
 def test_the_page_offers_what_there_is(jobs_visit: Callable[..., str]) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from trackside.exceptions import ConfigError, SourceError
 from trackside.jobs.actor import RefusedError
 from trackside.jobs.sql import drivers
+from trackside.jobs.sql.address import dialect_of, mysql_arguments, postgres_url, scheme_of, sqlite_path
 from trackside.jobs.sql.dialect import MYSQL, POSTGRES, SQLITE, Dialect
 
 STATEMENT_S = 5
@@ -86,7 +87,7 @@ class Database:
             raise ConfigError(f"{schema!r} is not the name of a schema")
         self._driver = _driver(url, schema)
         parts = urlsplit(url)
-        self._where = f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{parts.path}"
+        self._where = f"{scheme_of(url)}://{parts.hostname or ''}{parts.path}"
         self._password = parts.password or ""
 
     @property
@@ -115,12 +116,12 @@ class Database:
 
 
 def _driver(url: str, schema: str) -> Driver:
-    scheme = urlsplit(url).scheme.partition("+")[0]
-    if scheme in ("postgres", "postgresql"):
-        return _Postgres("postgresql" + url[url.index(":") :], schema)
-    if scheme == "sqlite":
+    dialect = dialect_of(url)
+    if dialect is POSTGRES:
+        return _Postgres(url, schema)
+    if dialect is SQLITE:
         return _Sqlite(url)
-    if scheme in ("mysql", "mariadb"):
+    if dialect is MYSQL:
         return _Mysql(url)
     raise ConfigError("no database that jobs can be changed in; expected postgresql://, mysql:// or sqlite:///")
 
@@ -129,7 +130,7 @@ class _Postgres:
     dialect: Dialect = POSTGRES
 
     def __init__(self, url: str, schema: str) -> None:
-        self._url = url
+        self._url = postgres_url(url)
         self._settings = [
             f"SET statement_timeout = {STATEMENT_S * 1000}",
             f"SET lock_timeout = {_LOCK_S * 1000}",
@@ -162,9 +163,7 @@ class _Sqlite:
     dialect: Dialect = SQLITE
 
     def __init__(self, url: str) -> None:
-        self._path = unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
-        if not self._path:
-            raise ConfigError("sqlite:// needs the path of a file: sqlite:////var/lib/app/jobs.db")
+        self._path = sqlite_path(url)
 
     def connect(self) -> Any:
         # Never makes the file: an empty one in the place of a mistyped name would look like an empty queue.
@@ -185,14 +184,8 @@ class _Mysql:
         self._url = url
 
     def connect(self) -> Any:
-        parts = urlsplit(self._url)
         return drivers.pymysql().connect(
-            host=parts.hostname or "127.0.0.1",
-            port=parts.port or 3306,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            database=unquote(parts.path.removeprefix("/")) or None,
-            charset="utf8mb4",
+            **mysql_arguments(self._url),
             autocommit=True,
             connect_timeout=_CONNECT_S,
             read_timeout=STATEMENT_S + _LOCK_S,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,6 +56,15 @@ class Told:
     state: str
     """As of the action, or "interrupted": whoever did it is gone, and what is not settled may or may not be done."""
     targets: tuple[Target, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in store.OPEN
+
+    @property
+    def are_queues(self) -> bool:
+        """Its targets, which are jobs otherwise."""
+        return Verb(self.action.verb).is_for_queues
 
 
 class JobActions:
@@ -132,10 +142,17 @@ class JobActions:
                 self._running[id][1].set()
         return is_asked
 
-    def audit(self, wanted: Wanted | None = None, before: int = 0, limit: int = 50) -> list[Told]:
-        """Newest first; `before`: the number of the last one that was seen, or 0."""
-        read = partial(store.actions, wanted=wanted or Wanted(), before=before, limit=limit)
-        return [self._told(one) for one in self._db.read(read)]
+    def audit(self, wanted: Wanted | None = None, before: int = 0, limit: int = 50, targets: int = 0) -> list[Told]:
+        """Newest first; `before`: the number of the last one that was seen, or 0. Of those that were no filter's the
+        first `targets` are told."""
+
+        def read(connection: sqlite3.Connection) -> list[tuple[Action, tuple[Target, ...]]]:
+            return [
+                (one, store.targets(connection, one.id, targets) if targets and not one.filter else ())
+                for one in store.actions(connection, wanted or Wanted(), before, limit)
+            ]
+
+        return [self._told(*one) for one in self._db.read(read)]
 
     def of_job(self, source: str, job: str, limit: int = 50) -> list[Told]:
         """What was done to one job, newest first; each with that one target."""

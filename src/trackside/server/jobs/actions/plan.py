@@ -9,6 +9,7 @@ from secrets import token_urlsafe
 from threading import Lock
 
 from trackside.jobs.actor import Ability, Verb
+from trackside.jobs.search import in_quotes, quoted
 from trackside.model.jobs import JobQuery, JobState
 from trackside.server.jobs.actions.refusal import ActionError, Kind
 
@@ -145,11 +146,11 @@ def filter_text(query: JobQuery) -> str:
     """In the words of the search box."""
     parts = [f"state:{state.value}" for state in JobState if state in query.states]
     parts += [
-        f"{name}:{_quoted(text)}"
+        f"{name}:{quoted(text)}"
         for name, text in (("queue", query.queue), ("kind", query.kind), ("worker", query.worker))
         if text
     ]
-    return " ".join([*parts, *([f'"{query.text}"'] if query.text else [])])
+    return " ".join([*parts, *([in_quotes(query.text)] if query.text else [])])
 
 
 def is_empty(query: JobQuery) -> bool:
@@ -191,7 +192,3 @@ def _jobs(count: int) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ("The queue " if len(names) == 1 else "The queues ") + ", ".join(names)
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if " " in text else text

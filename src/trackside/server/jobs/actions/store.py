@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS job_action_target (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS job_action_target_job ON job_action_target (job, action);
 """
+OPEN = ("waiting", "running")
+"""States of what is not over yet."""
 KEPT_MS = 400 * 24 * 3_600_000
 KEPT_ACTIONS = 20_000
 _LOST_MS = 24 * 3_600_000
@@ -94,7 +96,7 @@ class Action:
 
     @property
     def is_open(self) -> bool:
-        return self.state in ("waiting", "running")
+        return self.state in OPEN
 
     @property
     def untouched(self) -> int:

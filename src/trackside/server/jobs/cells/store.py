@@ -110,17 +110,22 @@ def summed(
         yield row["start_ms"], _key(row), _cell(row)
 
 
-def cost_usd(connection: sqlite3.Connection, wanted: JobFilter, stretches: Iterable[Stretch]) -> float:
+def costs_usd(
+    connection: sqlite3.Connection, wanted: JobFilter, stretches: Iterable[Stretch]
+) -> dict[tuple[str, str], float]:
+    """By source and kind, of those that cost something."""
     where, values = _where(wanted)
-    total = 0.0
+    found: dict[tuple[str, str], float] = {}
     for one in stretches:
-        (found,) = connection.execute(
-            f"""SELECT sum(c.cost_usd) FROM job_cell c JOIN job_series s USING (series_id)
-                WHERE c.step_ms = ? AND c.start_ms >= ? AND c.start_ms < ? AND {where}""",
+        rows = connection.execute(
+            f"""SELECT s.source, s.kind, sum(c.cost_usd) FROM job_cell c JOIN job_series s USING (series_id)
+                WHERE c.step_ms = ? AND c.start_ms >= ? AND c.start_ms < ? AND c.count <> 0 AND c.cost_usd <> 0
+                AND {where} GROUP BY s.source, s.kind""",
             (one.step_ms, one.start_ms, one.end_ms, *values),
-        ).fetchone()
-        total += found or 0.0
-    return total
+        )
+        for source, kind, usd in rows:
+            found[source, kind] = found.get((source, kind), 0.0) + usd
+    return found
 
 
 def began_ms(connection: sqlite3.Connection, step_ms: int) -> int | None:

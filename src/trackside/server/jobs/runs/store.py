@@ -55,6 +55,8 @@ CREATE TABLE IF NOT EXISTS job_cause (
     PRIMARY KEY (source, cause)
 ) STRICT, WITHOUT ROWID;
 """
+ADDED = {"job_run": ("request_id TEXT NOT NULL DEFAULT ''",)}
+"""What a table of an older version lacks."""
 _COLUMNS = (
     "source, job_id, kind, queue, outcome, ended_ms, attempt, ready_ms, started_ms, wait_s, run_s, worker, error, "
     "traceback, cost_usd, tokens, cpu_s, peak_memory_bytes, trace_id, request_id, origins, counted_queue, counted_kind"
@@ -95,12 +97,6 @@ class Failed:
     queue: str
     at_ms: int
     """When it could have been taken first; when it began, or ended, if that is not known."""
-
-
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Of a file that was made before there were ids of requests."""
-    if not any(row["name"] == "request_id" for row in connection.execute("PRAGMA table_info(job_run)")):
-        connection.execute("ALTER TABLE job_run ADD COLUMN request_id TEXT NOT NULL DEFAULT ''")
 
 
 def known(connection: sqlite3.Connection, source: str, ids: Iterable[str]) -> dict[str, list[Run]]:

@@ -22,10 +22,10 @@ from trackside.server.web.console import Console
 from trackside.server.web.figures import count, plural
 from trackside.server.web.forms import form_of
 from trackside.server.web.origin import local_path
-from trackside.server.web.pages.jobs.acting import may_act
 from trackside.server.web.pages.jobs.audit_page import level_of
 from trackside.server.web.pages.jobs.choice import job_path
 from trackside.server.web.verdict import Level
+from trackside.server.web.visitor import may_act
 
 _SHOWN = 100
 _TITLES = {
@@ -36,7 +36,6 @@ _TITLES = {
     Kind.UNREACHABLE: "The queue does not answer",
 }
 STATUS = {Kind.WRONG: 400, Kind.FORBIDDEN: 403, Kind.UNKNOWN: 404, Kind.BUSY: 429, Kind.UNREACHABLE: 503}
-OPEN = ("waiting", "running")
 _OPEN_REFRESH_S = 2
 _STILL = 0
 
@@ -84,21 +83,19 @@ class JobActionPages:
         told = await run_in_threadpool(actions.action, id, _SHOWN) if id < 2**53 else None
         if told is None:
             raise ActionError("there is no such action (any more)", Kind.UNKNOWN)
-        back = _back(await form_of(request))
+        back, said = _back(await form_of(request)), said_of(told)
         facts = {
             "plan": None,
             "told": told,
             "back": back,
             "shown": told.targets,
             "job_path": job_path,
-            "said": said_of(told),
-            "are_queues": Verb(told.action.verb).is_for_queues,
-            "is_open": told.state in OPEN,
+            "said": said,
+            "are_queues": told.are_queues,
+            "is_open": told.is_open,
             "may_stop": may_act(request),
         }
-        level = level_of(told)
-        refresh_s = _OPEN_REFRESH_S if told.state in OPEN else _STILL
-        return self._page(request, said_of(told), level, facts, refresh_s)
+        return self._page(request, said, level_of(told), facts, _OPEN_REFRESH_S if told.is_open else _STILL)
 
     async def stop(self, request: Request) -> Response:
         form, person = await form_of(request), self.person(request)
@@ -119,19 +116,19 @@ class JobActionPages:
 def said_of(told: Told) -> str:
     """What became of it so far, in a sentence."""
     action, verb = told.action, Verb(told.action.verb)
-    one = "queue" if verb.is_for_queues else "job"
+    one = "queue" if told.are_queues else "job"
     what = f"{plural(action.jobs, one)} of {action.source}"
     if told.state == "waiting":
         return f"{verb.value.capitalize()} {what}: another action is under way there, this one waits for its turn."
     if told.state == "running":
         return f"{verb.value.capitalize()} {what}: {count(action.done)} done so far."
-    were = f"{'was' if action.jobs == 1 else 'were'} {verb.past}"
     if not action.done:
-        what, were = f"No {one} of {action.source}", f"was {verb.past}"
+        what = f"No {one} of {action.source}"
     elif action.done < action.jobs:
-        what, were = f"Only {count(action.done)} of {what}", f"{'was' if action.done == 1 else 'were'} {verb.past}"
+        what = f"Only {count(action.done)} of {what}"
+    were = "was" if action.done <= 1 else "were"
     how = {"stopped": ", then it was stopped", "failed": ", then it failed", "interrupted": ", then it was interrupted"}
-    return f"{what} {were}{how.get(told.state, '')}."
+    return f"{what} {were} {verb.past}{how.get(told.state, '')}."
 
 
 def _shown(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from starlette.requests import Request
-
 from trackside.jobs.actor import Ability, Verb
 from trackside.jobs.ledger.figures import FailureGroup, JobFilter
 from trackside.jobs.search import JobSearch
-from trackside.server.access.roles import Identity, Role
 from trackside.server.jobs.ledger import JobsLedger
 from trackside.server.jobs.runs.store import RunFilter
 from trackside.server.web.console import Console
@@ -28,11 +25,6 @@ class Bulk:
     source: str
     fields: tuple[tuple[str, str], ...]
     verbs: tuple[Verb, ...]
-
-
-def may_act(request: Request) -> bool:
-    identity = getattr(request.state, "identity", None)
-    return isinstance(identity, Identity) and identity.role.allows(Role.OPERATOR)
 
 
 def verbs_of(console: Console, sources: Iterable[str], *, may: bool) -> Verbs:

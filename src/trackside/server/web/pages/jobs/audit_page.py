@@ -10,8 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trackside.jobs.actor import Verb
-from trackside.server.jobs.actions.actions import JobActions, Told
+from trackside.server.jobs.actions.actions import Told
 from trackside.server.jobs.actions.store import Wanted
 from trackside.server.web import render
 from trackside.server.web.console import Console
@@ -28,7 +27,6 @@ _STATE_LEVELS = {
     "interrupted": Level.BAD,
     "stopped": Level.WARN,
 }
-_QUEUE_VERBS = frozenset(verb.value for verb in Verb if verb.is_for_queues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,6 @@ class AuditRow:
     """ "3 jobs"."""
     ids: tuple[str, ...]
     """The first ones, of an action that was no filter's."""
-    are_queues: bool
     result: tuple[tuple[str, Level], ...]
     """How many of them came to what."""
 
@@ -84,7 +81,7 @@ def level_of(told: Told) -> Level:
 
 def result_of(told: Told) -> tuple[tuple[str, Level], ...]:
     """In words."""
-    action, is_open = told.action, told.state in ("waiting", "running")
+    action, is_open = told.action, told.is_open
     if told.state == "done" and action.done == action.jobs:
         return (("done", Level.OK),)
     counts = (
@@ -102,21 +99,16 @@ def _audit(console: Console, wanted: Wanted, before: int) -> Audit | None:
     actions = console.job_actions()
     if actions is None:
         return None
-    found = actions.audit(wanted, before, PAGE + 1)
-    rows = tuple(_row(actions, told) for told in found[:PAGE])
-    return Audit(rows, found[PAGE - 1].action.id if len(found) > PAGE else 0)
+    found = actions.audit(wanted, before, PAGE + 1, IDS_SHOWN)
+    return Audit(tuple(map(_row, found[:PAGE])), found[PAGE - 1].action.id if len(found) > PAGE else 0)
 
 
-def _row(actions: JobActions, told: Told) -> AuditRow:
-    action = told.action
-    are_queues = action.verb in _QUEUE_VERBS
-    known = None if action.filter else actions.action(action.id, IDS_SHOWN)
+def _row(told: Told) -> AuditRow:
     return AuditRow(
         told,
         level_of(told),
-        plural(action.jobs, "queue" if are_queues else "job"),
-        () if known is None else tuple(target.job for target in known.targets),
-        are_queues,
+        plural(told.action.jobs, "queue" if told.are_queues else "job"),
+        tuple(target.job for target in told.targets),
         result_of(told),
     )
 

@@ -11,13 +11,11 @@ from trackside.server.web.ask import Question, ask
 from trackside.server.web.chart import Chart, Line, onto_grid
 from trackside.server.web.console import Console
 from trackside.server.web.pages.jobs.choice import Choice, Tab
-from trackside.server.web.pages.jobs.picture import Grid, grid_of
+from trackside.server.web.pages.jobs.picture import DASHED, Grid, grid_of
 from trackside.server.web.period import Period
 
 _LIVE = 'state=~"queued|running|scheduled|retrying|blocked"'
 _ENDED = ("succeeded", "failed", "cancelled", "lost")
-# Past the eight hues: dashed.
-_DASHED = 8
 
 Values = tuple[float | None, ...]
 
@@ -49,9 +47,9 @@ def with_lines(chart: Chart, values: Values, tab: Tab) -> Chart:
         return chart
     if tab is Tab.FLOW:
         came = _came(chart.lines, values)
-        line = Line("came in", came, "What came in, as far as the queues' lengths tell", _DASHED, apart=True)
+        line = Line("came in", came, "What came in, as far as the queues' lengths tell", DASHED, apart=True)
     else:
-        line = Line("oldest waits", tuple(_short(value) for value in values[1:]), hue=_DASHED + 1)
+        line = Line("oldest waits", tuple(_short(value) for value in values[1:]), hue=DASHED + 1)
     return replace(chart, lines=(*chart.lines, line)) if line.last is not None else chart
 
 

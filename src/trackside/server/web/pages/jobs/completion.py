@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from trackside.jobs.ledger.figures import FailureGroup
-from trackside.jobs.search import FIELDS
+from trackside.jobs.search import FIELDS, quoted
 from trackside.jobs.verdicts.facts import SourceView
 from trackside.model.jobs import JobState
 
@@ -36,14 +36,6 @@ def search_words(
     for field, found in values.items():
         words += [f"{field}:{quoted(value)}" for value in _some(found)]
     return tuple(dict.fromkeys([*words, *_some(_classes(failures))]))
-
-
-def quoted(value: str) -> str:
-    """As the grammar reads it back."""
-    if re.fullmatch(r'[^\s"<>=][^\s"]*', value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _some(values: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trackside.jobs.verdicts.facts import ExpectedBeat, ExpectedWorkers, Limits, SourceView, is_alive, serves
 from trackside.jobs.verdicts.memory import Memory, SourceMemory
-from trackside.jobs.verdicts.presence import BEAT_SLACK_MS, alive_workers, patience_ms
+from trackside.jobs.verdicts.presence import alive_workers, is_overdue, patience_ms
 from trackside.jobs.verdicts.words import duration
 from trackside.model.jobs import Job, JobsSample, WorkerNow
 from trackside.server.web.figures import NOTHING, age
@@ -177,7 +177,7 @@ def _expected_beat(beat: ExpectedBeat, heard_ms: int | None, watched: Watched) -
         is_missed = watched.is_past(patience_ms(beat, watched.limits))
         return ExpectedRow(beat.name, what, *((Level.BAD, "never seen") if is_missed else AWAITED), None)
     late_ms = watched.now_ms - heard_ms
-    is_late = late_ms > beat.every_ms * watched.limits.late_beats + BEAT_SLACK_MS
+    is_late = is_overdue(beat, late_ms, watched.limits)
     state = f"last heard {age(late_ms)} ago" if is_late else "in time"
     return ExpectedRow(beat.name, what, Level.BAD if is_late else Level.OK, state, heard_ms)
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from trackside.exceptions import QueryError
 from trackside.jobs.actor import Verb
 from trackside.jobs.ledger.figures import FailureGroup, JobFilter
-from trackside.jobs.ledger.tiers import DAY_MS, HOUR_MS
 from trackside.jobs.search import parse_search
 from trackside.jobs.verdicts.facts import ExpectedWorkers, SourceView
+from trackside.server.jobs.lately import spending
 from trackside.server.jobs.ledger import JobsLedger, Range
-from trackside.server.jobs.sampler import Seen
 from trackside.server.jobs.watch import JobsWatch
 from trackside.server.web.chart import Chart
 from trackside.server.web.console import Console
@@ -114,7 +113,7 @@ def glance(console: Console, choice: Choice, period: Period, *, may: bool) -> Gl
         _jobs(watch, choice, names, of, verbs),
         tuple(workers),
         hidden_workers,
-        tuple(_expected(watch, choice, seen, period)),
+        tuple(_expected(watch, choice, views, period)),
         timetable(views, memory, choice.queue, watch.ledger.failed),
         _spent(watch, grid.range, period, of),
         verbs,
@@ -153,8 +152,8 @@ def _jobs(watch: JobsWatch, choice: Choice, names: Sequence[str], of: JobFilter,
     return Jobs(found_table(watch, search, choice.after), bulk=bulk_of(search, verbs))
 
 
-def _expected(watch: JobsWatch, choice: Choice, seen: Sequence[Seen], period: Period) -> list[ExpectedRow]:
-    declared, views = watch.expectations, [one.view for one in seen]
+def _expected(watch: JobsWatch, choice: Choice, views: Sequence[SourceView], period: Period) -> list[ExpectedRow]:
+    declared = watch.expectations
     workers = [one for one in declared.workers if _is_shown(one, choice, views)]
     beats = watch.expected_beats() if not choice.queue and not choice.source and not choice.backend else ()
     watched = Watched(watch.since_ms, period.now_ms, declared.limits)
@@ -165,21 +164,18 @@ def _is_shown(one: ExpectedWorkers, choice: Choice, views: Sequence[SourceView])
     """Workers that may be of any source belong where their queue is."""
     if not choice.covers(one.source, one.queue):
         return False
-    if one.source or not choice.backend:
-        return not one.source or any(view.name == one.source for view in views)
-    return any(
+    if one.source:
+        return any(view.name == one.source for view in views)
+    return not choice.backend or any(
         view.sample is not None and any(queue.name == one.queue for queue in view.sample.queues) for view in views
     )
 
 
 def _spent(watch: JobsWatch, range: Range, period: Period, of: JobFilter) -> Spent:
-    ledger, now_ms = watch.ledger, period.now_ms
-    day_ms = now_ms - now_ms % DAY_MS
-    today = ledger.cost_usd(Range(day_ms, now_ms + 1), now_ms, of)
-    lately = ledger.cost_usd(Range(now_ms - HOUR_MS, now_ms + 1), now_ms, of)
+    now = spending(watch.ledger, period.now_ms, of)
     return Spent(
-        today,
-        ledger.cost_usd(range, now_ms, of),
-        today + lately * (day_ms + DAY_MS - now_ms) / HOUR_MS,
+        now.today_usd,
+        sum(watch.ledger.costs_usd(range, period.now_ms, of).values()),
+        now.projected_usd(period.now_ms),
         watch.expectations.limits.budget_usd,
     )

@@ -23,12 +23,13 @@ from trackside.server.jobs.watch import JobsWatch
 from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.figures import age
-from trackside.server.web.pages.jobs.acting import may_act, verbs_of
+from trackside.server.web.pages.jobs.acting import verbs_of
 from trackside.server.web.pages.jobs.choice import job_path
 from trackside.server.web.pages.jobs.life import Bar, Moment, attempts_of, bars, moments
 from trackside.server.web.pages.jobs.listing import STATE_LEVELS
 from trackside.server.web.pages.jobs.words import usd
 from trackside.server.web.verdict import Level
+from trackside.server.web.visitor import may_act
 
 RUNS_SHOWN = 100
 MAX_SHOWN_CHARS = 65_536

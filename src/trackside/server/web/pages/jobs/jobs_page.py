@@ -15,13 +15,13 @@ from trackside.jobs.actor import Verb
 from trackside.model.jobs import JobState
 from trackside.server.web import render
 from trackside.server.web.console import Console
-from trackside.server.web.pages.jobs.acting import may_act
 from trackside.server.web.pages.jobs.beside import beside, with_lines
 from trackside.server.web.pages.jobs.choice import Choice, Tab, choice_of, job_path
 from trackside.server.web.pages.jobs.flow import flow_of
 from trackside.server.web.pages.jobs.glance import Glance, glance
 from trackside.server.web.pages.jobs.words import lasted, per_time, usd
 from trackside.server.web.verdict import Level
+from trackside.server.web.visitor import may_act
 
 TITLE_CHARACTERS = 80
 PLACEHOLDER = 'state:failed kind:images.enhance run:>30s args.user.id:42 "timeout"'

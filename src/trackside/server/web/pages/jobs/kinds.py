@@ -62,7 +62,7 @@ def _row(one: KindStats, before: KindStats | None, span_s: float, total_usd: flo
     stats = one.stats
     failing = 0.0 if stats.success_rate is None else 1 - stats.success_rate
     level = Level.BAD if failing >= FAILING_BAD else Level.WARN if failing >= FAILING_WORTH_SAYING else Level.OK
-    ended = _jobs(stats.counts)
+    ended = jobs_ended(stats.counts)
     return KindRow(
         one.source,
         one.kind,
@@ -82,14 +82,14 @@ def _row(one: KindStats, before: KindStats | None, span_s: float, total_usd: flo
     )
 
 
-def _jobs(counts: Mapping[Outcome, int]) -> int:
+def jobs_ended(counts: Mapping[Outcome, int]) -> int:
     """Attempts that were retried are no jobs that ended."""
     return sum(count for outcome, count in counts.items() if outcome is not Outcome.RETRIED)
 
 
 def _trend(now: KindStats, before: KindStats | None) -> Trend | None:
     """None: too few to compare."""
-    if before is None or min(_jobs(now.stats.counts), _jobs(before.stats.counts)) < _LEAST_RUNS:
+    if before is None or min(jobs_ended(now.stats.counts), jobs_ended(before.stats.counts)) < _LEAST_RUNS:
         return None
     if now.stats.success_rate is not None and before.stats.success_rate is not None:
         worse = before.stats.success_rate - now.stats.success_rate

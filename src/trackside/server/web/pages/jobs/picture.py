@@ -17,8 +17,7 @@ from trackside.server.web.pages.jobs.choice import Tab
 from trackside.server.web.period import Period
 
 MOST_BUCKETS = 120
-STACKED = (Tab.FLOW, Tab.COST)
-_DASHED = 8
+DASHED = 8
 """Past the eight hues lines are dashed."""
 KINDS_SHOWN = 7
 # No half days: what is counted by the day is read far faster than what is counted by the hour.
@@ -101,6 +100,7 @@ def picture(ledger: JobsLedger, tab: Tab, grid: Grid, of: JobFilter, beside: Bes
         )
     else:
         title, unit, lines = "How long 95 of 100 runs took at most, by kind", "seconds", _run(ledger, grid, of)
+    is_stacked = tab in (Tab.FLOW, Tab.COST)
     return Chart(
         f"jobs-{tab.value}",
         title,
@@ -110,9 +110,9 @@ def picture(ledger: JobsLedger, tab: Tab, grid: Grid, of: JobFilter, beside: Bes
         grid.step_ms,
         lines,
         unfinished_ms=grid.unfinished_ms,
-        stacked=tab in STACKED,
-        joined=tab not in STACKED,
-        is_log=tab not in STACKED,
+        stacked=is_stacked,
+        joined=not is_stacked,
+        is_log=not is_stacked,
         marks=tuple((one.at_ms, one.version) for one in beside.deploys if grid.start_ms <= one.at_ms <= grid.end_ms),
     )
 
@@ -156,7 +156,7 @@ def _cost(ledger: JobsLedger, grid: Grid, of: JobFilter, budget_usd: float | Non
     ]
     if lines and budget_usd and not (of.kind or of.queue or of.source):
         even = (float(f"{budget_usd * grid.step_ms / DAY_MS:.4g}"),) * grid.count
-        lines.append(Line("budget", even, f"${budget_usd:,.2f} a day, spent evenly", _DASHED, apart=True))
+        lines.append(Line("budget", even, f"${budget_usd:,.2f} a day, spent evenly", DASHED, apart=True))
     return tuple(lines)
 
 

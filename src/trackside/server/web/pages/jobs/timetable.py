@@ -86,7 +86,7 @@ def timetable(views: Sequence[SourceView], memory: Memory, queue: str, fails: Fa
 
 
 def _rows(source: str, sample: JobsSample, memory: SourceMemory, fails: Fails) -> list[ScheduleRow]:
-    listed = {one.name: one for one in sample.schedules}
+    listed = {one.name for one in sample.schedules}
     all_of_them = [*sample.schedules, *(ScheduleNow(name, "") for name in memory.due if name not in listed)]
     slots = [one.due_ms for some in memory.slots.values() for one in some]
     failed = fails(source, {one.kind for one in sample.schedules if one.kind}, min(slots)) if slots else ()

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trackside.jobs.ledger.figures import JobStats
-from trackside.jobs.ledger.runs import Outcome
 from trackside.jobs.ledger.tiers import DAY_MS
 from trackside.server.jobs.spans import Span
 from trackside.server.web.figures import GAP, amount, seconds, share
-from trackside.server.web.pages.jobs.kinds import kind_name
+from trackside.server.web.pages.jobs.kinds import jobs_ended, kind_name
 from trackside.server.web.pages.jobs.words import usd
 from trackside.server.web.verdict import Level
 
@@ -101,8 +100,7 @@ def _slower(by: float) -> Level:
 
 
 def _ended(stats: JobStats) -> float:
-    """Attempts that were retried are no jobs that ended."""
-    return float(sum(count for outcome, count in stats.counts.items() if outcome is not Outcome.RETRIED))
+    return float(jobs_ended(stats.counts))
 
 
 def _costs(spans: Sequence[Span]) -> list[WeekRow]:
