@@ -14,7 +14,7 @@ TEMPLATES = NotificationTemplates({}, lambda: 1_700_000_060_000)
 
 def body(notification, templates=TEMPLATES, **config):
     section = SlackConfig(api_url="https://hooks.example/x", **config)
-    return message(section, templates.texts(notification), notification)
+    return message(section, templates.texts(notification))
 
 
 def test_the_default_message_is_alertmanagers(new_notification):

@@ -48,10 +48,6 @@ DEFAULT_LIMITS = Limits()
 TAIL_CHARACTERS = 200
 
 
-def _as_it_is(value: object, _before: str) -> str:
-    return printed(value)
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a template sees beside its data."""
@@ -60,8 +56,8 @@ class Surroundings:
     variables: Mapping[str, object] = field(default_factory=dict)
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     """Templates defined elsewhere; those of the template itself win."""
-    written: Callable[[object, str], str] = _as_it_is
-    """How a value goes into the output: given the value and the end of what is there already."""
+    written: Callable[[object, str], str] | None = None
+    """How a value goes into the output: given the value and the end of what is there already. None: as it is."""
 
 
 def render(template: Template, data: object, around: Surroundings, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -147,7 +143,8 @@ class _Renderer:
             case ActionNode(pipeline):
                 value = self._pipeline(pipeline, dot)
                 if not pipeline.variables:
-                    self._write(self._written(value, self._tail()), pipeline.offset)
+                    text = printed(value) if self._written is None else self._written(value, self._tail())
+                    self._write(text, pipeline.offset)
             case IfNode() | WithNode():
                 self._branch(node, dot)
             case RangeNode():

@@ -11,11 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from trackside.exceptions import DeliveryError
 from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
-from trackside.server.receivers.fields import Flag, SecretText, Template, only_one
+from trackside.server.receivers.fields import Flag, SecretText, Template, exactly_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor
+from trackside.server.receivers.integration import ClientFor, Integration
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.schema import Section, Text
 
 LOCAL = ("dbus", "file", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows")
@@ -32,9 +31,7 @@ class AppriseConfig(Section):
 
     @model_validator(mode="after")
     def _one_url(self) -> Self:
-        only_one(self, "url", "url_file")
-        if not (self.url or self.url_file):
-            raise ValueError("expected either `url` or `url_file`")
+        exactly_one(self, "url", "url_file")
         return self
 
     @field_validator("url")
@@ -49,20 +46,12 @@ class AppriseConfig(Section):
         return self
 
 
-class Apprise:
-    kind = "apprise"
-
-    def __init__(self, config: AppriseConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Apprise(Integration[AppriseConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         url = await Secret(config.url, config.url_file).read()
-        plain = f"[{notification.status.upper()}] {notification.group_key}"
         kind = "failure" if notification.status == "firing" else "success"
-        title, body = texts.render(config.title, plain), texts.render(config.body, plain)
+        title, body = texts.render(config.title, texts.plain), texts.render(config.body, texts.plain)
         try:
             there = await asyncio.to_thread(service, url)
             taken = await asyncio.to_thread(_notify(there, title, body, kind))

@@ -14,7 +14,7 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.discord import Discord, DiscordConfig
 from trackside.server.receivers.email import Email, EmailConfig
 from trackside.server.receivers.incidentio import Incidentio, IncidentioConfig
-from trackside.server.receivers.integration import ClientFor, Sends
+from trackside.server.receivers.integration import ClientFor, Integration
 from trackside.server.receivers.mattermost import Mattermost, MattermostConfig
 from trackside.server.receivers.msteams import MsTeams, MsTeamsConfig, MsTeamsV2, MsTeamsV2Config
 from trackside.server.receivers.opsgenie import OpsGenie, OpsGenieConfig
@@ -33,7 +33,7 @@ from trackside.server.receivers.wechat import Wechat, WechatConfig
 from trackside.server.schema import Section, Text
 
 # In the order in which Alertmanager makes them, which is the order of their names in its metrics and logs.
-_KINDS: Mapping[str, Any] = {
+_KINDS: Mapping[str, type[Integration[Any]]] = {
     "webhook": Webhook,
     "email": Email,
     "pagerduty": Pagerduty,
@@ -101,7 +101,7 @@ class BoundIntegration:
 
     kind: str
     send_resolved: bool
-    _integration: Sends
+    _integration: Integration[Any]
     _client_for: ClientFor
     _trends: TrendsOf | None = None
     """None: its texts show no trend."""
@@ -125,9 +125,9 @@ def integrations(
     for kind, _, config in receiver.configs():
         if kind in NOT_SENT:
             continue
-        one: Sends = _KINDS[kind](config, templates)
         shown = templates.show_trends or any(word in repr(config) for word in _WITH_TREND)
-        found.append(BoundIntegration(one.kind, one.send_resolved, one, client_for, trends if shown else None))
+        one = _KINDS[kind](config, templates)
+        found.append(BoundIntegration(kind, config.send_resolved, one, client_for, trends if shown else None))
     return tuple(found)
 
 

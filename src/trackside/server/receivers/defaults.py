@@ -86,3 +86,18 @@ class NotificationDefaults(Section):
         if app and (self.slack_api_url_file or (self.slack_api_url and not to_the_app)):
             raise ValueError("expected at most one of slack_app_token and slack_api_url")
         return self
+
+    def secret_for(self, section: Section, kind: str, name: str) -> dict[str, object]:
+        """What changes in a section that says a secret neither itself nor in a file: it is taken from here.
+
+        Raises:
+            ValueError: it is not said here either.
+        """
+        keys = (name, f"{name}_file")
+        if any(getattr(section, key) for key in keys):
+            return {}
+        found = {key: getattr(self, f"{kind}_{key}") for key in keys}
+        if not any(found.values()):
+            article = "an" if name.startswith("a") else "a"
+            raise ValueError(f"expected {article} {name} or {article} {name}_file, here or in `global`")
+        return found

@@ -8,12 +8,12 @@ from pydantic import model_validator
 
 from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import Request, post
-from trackside.server.receivers.fields import SecretUrl, Template, only_one
+from trackside.server.receivers.fields import SecretUrl, Template, exactly_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_CONTENT = 256, 4_096, 2_000
@@ -31,20 +31,11 @@ class DiscordConfig(IntegrationConfig):
 
     @model_validator(mode="after")
     def _one_url(self) -> Self:
-        only_one(self, "webhook_url", "webhook_url_file")
-        if not (self.webhook_url or self.webhook_url_file):
-            raise ValueError("expected either `webhook_url` or `webhook_url_file`")
+        exactly_one(self, "webhook_url", "webhook_url_file")
         return self
 
 
-class Discord:
-    kind = "discord"
-
-    def __init__(self, config: DiscordConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Discord(Integration[DiscordConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         url = await Secret(config.webhook_url, config.webhook_url_file).read()
@@ -54,12 +45,11 @@ class Discord:
 
 
 def message(config: DiscordConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
     body: dict[str, object] = {
         "content": cut(texts.render(config.content), MAX_CONTENT),
         "embeds": [
             {
-                "title": cut(texts.render(config.title, plain), MAX_TITLE),
+                "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),
                 "description": cut(texts.render(config.message), MAX_DESCRIPTION),
                 "color": RED if notification.status == "firing" else GREEN,
             }

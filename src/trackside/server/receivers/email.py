@@ -12,11 +12,11 @@ from trackside.server.receivers.clients import tls_context
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.fields import Flag, HostPort, SecretText, Template, split_host_port
 from trackside.server.receivers.http_config import NO_SECRET, TlsConfig
-from trackside.server.receivers.integration import ClientFor
+from trackside.server.receivers.integration import ClientFor, Integration
 from trackside.server.receivers.mail import Mail, addresses, conversation_id, header_name, message_id
 from trackside.server.receivers.secret import Secret
 from trackside.server.receivers.smtp import Login, Smarthost, deliver
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Section, Text
 
 IMPLICIT_TLS_PORT = "465"
@@ -102,14 +102,7 @@ class EmailConfig(Section):
         return self.model_copy(update=changes)
 
 
-class Email:
-    kind = "email"
-
-    def __init__(self, config: EmailConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Email(Integration[EmailConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         mail = self._mail(notification, self._templates.texts(notification))
         host = await self._smarthost()
@@ -119,7 +112,6 @@ class Email:
     def _mail(self, notification: Notification, texts: NotificationTexts) -> Mail:
         config = self._config
         sender, to = texts.required(config.from_), texts.required(config.to)
-        plain = f"[{notification.status.upper()}] {notification.group_key}"
         headers = {
             "Subject": '{{ template "email.default.subject" . }}',
             "To": to,
@@ -127,7 +119,7 @@ class Email:
             **config.headers,
         }
         domain = addresses(sender)[0].rpartition("@")[2]
-        made = {name: texts.render(text, plain if name == "Subject" else "") for name, text in headers.items()}
+        made = {name: texts.render(text, texts.plain if name == "Subject" else "") for name, text in headers.items()}
         now_ms = self._templates.now_ms()
         made.setdefault("Message-Id", message_id(notification, domain))
         if config.threading.enabled:
@@ -135,7 +127,7 @@ class Email:
             made |= {"References": conversation, "In-Reply-To": conversation}
         parts = (texts.render(config.text), texts.html(config.html))
         if not any(part.strip() for part in parts):
-            parts = (plain, "")
+            parts = (texts.plain, "")
         return Mail(addresses(sender)[0], tuple(addresses(to)), made, *parts, now_ms)
 
     async def _smarthost(self) -> Smarthost:

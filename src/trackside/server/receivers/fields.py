@@ -10,12 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationInfo
 
+from trackside.server.masking import MASK
 from trackside.server.schema import Text
 
 DIRECTORY = "directory"
 """Key of the validators' context: the folder of the configuration file, which relative file names are relative to."""
-MASK = "<secret>"
-"""In place of a secret, in what is shown. Alertmanager's own tools read it back as one."""
 
 Template = Text
 """A Go template. That it renders shows only when it is used: so a broken text never keeps a server from starting."""
@@ -129,3 +128,13 @@ def only_one(section: object, *names: str) -> None:
     given = [name for name in names if getattr(section, name)]
     if len(given) > 1:
         raise ValueError(f"expected at most one of {' and '.join(names)}")
+
+
+def exactly_one(section: object, *names: str) -> None:
+    """
+    Raises:
+        ValueError: none of these keys has a value, or more than one.
+    """
+    only_one(section, *names)
+    if not any(getattr(section, name) for name in names):
+        raise ValueError(f"expected either {' or '.join(f'`{name}`' for name in names)}")

@@ -9,11 +9,10 @@ from pydantic import model_validator
 from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
-from trackside.server.receivers.fields import Count, GoDurationMs, SecretText, WebUrl, only_one
+from trackside.server.receivers.fields import Count, GoDurationMs, SecretText, WebUrl, exactly_one, only_one
 from trackside.server.receivers.http_config import NO_SECRET, Authorization, HttpConfig
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.secret import read_file
-from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.receivers.webhook import idempotency, payload
 from trackside.server.schema import Text
 
@@ -28,9 +27,7 @@ class IncidentioConfig(IntegrationConfig):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        only_one(self, "url", "url_file")
-        if not (self.url or self.url_file):
-            raise ValueError("expected either `url` or `url_file`")
+        exactly_one(self, "url", "url_file")
         only_one(self, "alert_source_token", "alert_source_token_file")
         token = self.alert_source_token or self.alert_source_token_file
         if token and self.http_config is not None and self.http_config.authorization is not None:
@@ -46,13 +43,7 @@ class IncidentioConfig(IntegrationConfig):
         return made.model_copy(update={"http_config": logged_in})
 
 
-class Incidentio:
-    kind = "incidentio"
-
-    def __init__(self, config: IncidentioConfig, _templates: NotificationTemplates) -> None:
-        self._config = config
-        self.send_resolved = config.send_resolved
-
+class Incidentio(Integration[IncidentioConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         url = (await read_file(config.url_file)).strip() if config.url_file else str(config.url)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Generic, Self, TypeVar
 
 import httpx
 
@@ -11,8 +12,10 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.fields import Flag
 from trackside.server.receivers.http_config import HttpConfig
+from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.schema import Section
 
+ConfigT = TypeVar("ConfigT", bound=Section)
 ClientFor = Callable[[HttpConfig], httpx.AsyncClient]
 """The client that asks in this way.
 
@@ -38,19 +41,17 @@ class IntegrationConfig(Section):
         return self.http_config or HttpConfig()
 
 
-class Sends(Protocol):
-    """A way to tell one receiver."""
+class Integration(ABC, Generic[ConfigT]):
+    """A way to tell one receiver, as a section describes it."""
 
-    @property
-    def kind(self) -> str: ...
+    def __init__(self, config: ConfigT, templates: NotificationTemplates) -> None:
+        self._config = config
+        self._templates = templates
 
-    @property
-    def send_resolved(self) -> bool: ...
-
+    @abstractmethod
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         """What the receiver calls the message, to be handed back with the next one about the same group; mostly "".
 
         Raises:
             DeliveryError: the notification was not taken.
         """
-        ...

@@ -11,10 +11,10 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Flag, SecretUrl, Template, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Section, Text
 
 MAX_TEXT = 16_000
@@ -86,14 +86,7 @@ class MattermostConfig(IntegrationConfig):
         return self
 
     def filled(self, defaults: NotificationDefaults) -> Self:
-        changes: dict[str, object] = {}
-        if not (self.webhook_url or self.webhook_url_file):
-            if not (defaults.mattermost_webhook_url or defaults.mattermost_webhook_url_file):
-                raise ValueError("expected a webhook_url or a webhook_url_file, here or in `global`")
-            changes = {
-                "webhook_url": defaults.mattermost_webhook_url,
-                "webhook_url_file": defaults.mattermost_webhook_url_file,
-            }
+        changes = defaults.secret_for(self, "mattermost", "webhook_url")
         return super().filled(defaults).model_copy(update=changes)
 
     @property
@@ -104,14 +97,7 @@ class MattermostConfig(IntegrationConfig):
         return (MattermostAttachment.model_construct(**{name: getattr(self, name) for name in names}),)
 
 
-class Mattermost:
-    kind = "mattermost"
-
-    def __init__(self, config: MattermostConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Mattermost(Integration[MattermostConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         url = await Secret(config.webhook_url, config.webhook_url_file).read()

@@ -10,12 +10,12 @@ from pydantic import model_validator
 from trackside.exceptions import DeliveryError
 from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import Answer, Request, excerpt, post
-from trackside.server.receivers.fields import SecretUrl, Template, only_one
+from trackside.server.receivers.fields import SecretUrl, Template, exactly_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import fitting
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 MAX_TEXT_BYTES = 20_000
@@ -29,9 +29,7 @@ class _TeamsConfig(IntegrationConfig):
 
     @model_validator(mode="after")
     def _one_url(self) -> Self:
-        only_one(self, "webhook_url", "webhook_url_file")
-        if not (self.webhook_url or self.webhook_url_file):
-            raise ValueError("expected either `webhook_url` or `webhook_url_file`")
+        exactly_one(self, "webhook_url", "webhook_url_file")
         return self
 
 
@@ -46,36 +44,22 @@ class MsTeamsV2Config(_TeamsConfig):
     text: Template = '{{ template "msteamsv2.default.text" . }}'
 
 
-class MsTeams:
-    kind = "msteams"
-
-    def __init__(self, config: MsTeamsConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class MsTeams(Integration[MsTeamsConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
-        config = self._config
-        url = await Secret(config.webhook_url, config.webhook_url_file).read()
-        body = card(config, self._templates.texts(notification), notification)
-        check_answer(await post(client_for, Request.of_json(url, body, config.http)))
-        return ""
+        body = card(self._config, self._templates.texts(notification), notification)
+        return await _sent(self._config, body, client_for)
 
 
-class MsTeamsV2:
-    kind = "msteamsv2"
-
-    def __init__(self, config: MsTeamsV2Config, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class MsTeamsV2(Integration[MsTeamsV2Config]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
-        config = self._config
-        url = await Secret(config.webhook_url, config.webhook_url_file).read()
-        body = adaptive_card(config, self._templates.texts(notification), notification)
-        check_answer(await post(client_for, Request.of_json(url, body, config.http)))
-        return ""
+        body = adaptive_card(self._config, self._templates.texts(notification), notification)
+        return await _sent(self._config, body, client_for)
+
+
+async def _sent(config: _TeamsConfig, body: object, client_for: ClientFor) -> str:
+    url = await Secret(config.webhook_url, config.webhook_url_file).read()
+    check_answer(await post(client_for, Request.of_json(url, body, config.http)))
+    return ""
 
 
 def check_answer(answer: Answer) -> None:
@@ -90,29 +74,27 @@ def check_answer(answer: Answer) -> None:
 
 
 def card(config: MsTeamsConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
     return {
         "@context": "http://schema.org/extensions",
         "type": "MessageCard",
-        "title": texts.render(config.title, plain),
-        "summary": texts.render(config.summary, plain),
-        "text": _fitting(texts.render(config.text)),
+        "title": texts.render(config.title, texts.plain),
+        "summary": texts.render(config.summary, texts.plain),
+        "text": _text(config.text, texts),
         "themeColor": COLORS[notification.status][0],
     }
 
 
 def adaptive_card(config: MsTeamsV2Config, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
     title = {
         "type": "TextBlock",
-        "text": texts.render(config.title, plain),
+        "text": texts.render(config.title, texts.plain),
         "weight": "Bolder",
         "size": "Medium",
         "wrap": True,
         "style": "heading",
         "color": COLORS[notification.status][1],
     }
-    text = {"type": "TextBlock", "text": _fitting(texts.render(config.text)), "wrap": True}
+    text = {"type": "TextBlock", "text": _text(config.text, texts), "wrap": True}
     content = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -128,7 +110,5 @@ def adaptive_card(config: MsTeamsV2Config, texts: NotificationTexts, notificatio
     }
 
 
-def _fitting(text: str) -> str:
-    while len(json.dumps(text)) > MAX_TEXT_BYTES:
-        text = cut(text, len(text) * 3 // 4)
-    return text
+def _text(template: str, texts: NotificationTexts) -> str:
+    return fitting(texts.render(template), MAX_TEXT_BYTES, lambda text: len(json.dumps(text)))

@@ -14,11 +14,11 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.pagerduty import dedup_key
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts, fault
+from trackside.server.receivers.templates import NotificationTexts, fault
 from trackside.server.schema import Section, Text
 
 MAX_MESSAGE, MAX_DESCRIPTION = 130, 15_000
@@ -74,21 +74,11 @@ class OpsGenieConfig(IntegrationConfig):
 
     def filled(self, defaults: NotificationDefaults) -> Self:
         changes: dict[str, object] = {"api_url": self.api_url or defaults.opsgenie_api_url}
-        if not (self.api_key or self.api_key_file):
-            if not (defaults.opsgenie_api_key or defaults.opsgenie_api_key_file):
-                raise ValueError("expected an api_key or an api_key_file, here or in `global`")
-            changes |= {"api_key": defaults.opsgenie_api_key, "api_key_file": defaults.opsgenie_api_key_file}
+        changes |= defaults.secret_for(self, "opsgenie", "api_key")
         return super().filled(defaults).model_copy(update=changes)
 
 
-class OpsGenie:
-    kind = "opsgenie"
-
-    def __init__(self, config: OpsGenieConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class OpsGenie(Integration[OpsGenieConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         key = texts.required(await Secret(config.api_key, config.api_key_file).read()).strip()
@@ -121,11 +111,10 @@ def requests(
 
 
 def alert(config: OpsGenieConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
     details = notification.common_labels.as_dict()
     details |= {name: texts.render(text) for name, text in config.details.items()}
     body: dict[str, object] = {
-        "message": cut(texts.render(config.message, plain) or plain, MAX_MESSAGE),
+        "message": cut(texts.render(config.message, texts.plain) or texts.plain, MAX_MESSAGE),
         "description": cut(texts.render(config.description), MAX_DESCRIPTION),
         "details": details,
         "source": texts.render(config.source),

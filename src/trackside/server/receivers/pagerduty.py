@@ -15,12 +15,12 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import GoDurationMs, SecretText, Template, WebUrl, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.nested import rendered
 from trackside.server.receivers.payload import alert_payload
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Section, Text
 
 MAX_SUMMARY = 1_024
@@ -72,14 +72,7 @@ class PagerdutyConfig(IntegrationConfig):
         return super().filled(defaults).model_copy(update={"url": self.url or defaults.pagerduty_url})
 
 
-class Pagerduty:
-    kind = "pagerduty"
-
-    def __init__(self, config: PagerdutyConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Pagerduty(Integration[PagerdutyConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         details = _details(config, texts, notification)
@@ -104,9 +97,8 @@ def dedup_key(notification: Notification) -> str:
 def event(
     config: PagerdutyConfig, texts: NotificationTexts, notification: Notification, details: Mapping[str, object]
 ) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
     payload = {
-        "summary": cut(texts.render(config.description, plain) or plain, MAX_SUMMARY),
+        "summary": cut(texts.render(config.description, texts.plain) or texts.plain, MAX_SUMMARY),
         "source": texts.render(config.source or config.client) or "unknown",
         "severity": texts.render(config.severity or "error") or "error",
         "class": texts.render(config.class_),
@@ -133,11 +125,10 @@ def event(
 def event_v1(
     config: PagerdutyConfig, texts: NotificationTexts, notification: Notification, details: Mapping[str, object]
 ) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
     body: dict[str, object] = {
         "event_type": "trigger" if notification.status == "firing" else "resolve",
         "incident_key": dedup_key(notification),
-        "description": cut(texts.render(config.description, plain), MAX_SUMMARY),
+        "description": cut(texts.render(config.description, texts.plain), MAX_SUMMARY),
         "details": details,
     }
     if notification.status == "firing":

@@ -19,17 +19,13 @@ def timestamp(milliseconds: int) -> str:
     return f"{text}.{fraction}Z" if fraction else f"{text}Z"
 
 
-def starts_at_ms(alert: Alert) -> int:
-    return alert.fired_at_ms if alert.fired_at_ms is not None else alert.active_at_ms
-
-
 def alert_payload(alert: Alert) -> dict[str, object]:
     resolved = alert.state is AlertState.RESOLVED and alert.resolved_at_ms is not None
     return {
         "status": "resolved" if resolved else "firing",
         "labels": alert.labels.as_dict(),
         "annotations": alert.annotations.as_dict(),
-        "startsAt": timestamp(starts_at_ms(alert)),
+        "startsAt": timestamp(alert.started_ms),
         "endsAt": timestamp(alert.resolved_at_ms) if resolved and alert.resolved_at_ms is not None else NEVER,
         "generatorURL": alert.generator_url,
         "fingerprint": fingerprint(alert.labels),

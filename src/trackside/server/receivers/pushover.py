@@ -11,10 +11,10 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import FORM, Request, post
 from trackside.server.receivers.fields import Flag, GoDurationMs, SecretText, Template, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 URL = "https://api.pushover.net/1/messages.json"
@@ -50,14 +50,8 @@ class PushoverConfig(IntegrationConfig):
         return self
 
 
-class Pushover:
-    kind = "pushover"
+class Pushover(Integration[PushoverConfig]):
     address = URL
-
-    def __init__(self, config: PushoverConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
 
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
@@ -65,18 +59,17 @@ class Pushover:
             "token": texts.required(await Secret(config.token, config.token_file).read()),
             "user": texts.required(await Secret(config.user_key, config.user_key_file).read()),
         }
-        body = urlencode({**secrets, **message(config, texts, notification)}).encode()
+        body = urlencode({**secrets, **message(config, texts)}).encode()
         await post(client_for, Request(self.address, body, config.http, FORM))
         return ""
 
 
-def message(config: PushoverConfig, texts: NotificationTexts, notification: Notification) -> dict[str, str]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
+def message(config: PushoverConfig, texts: NotificationTexts) -> dict[str, str]:
     text = texts.html(config.message) if config.html else texts.render(config.message)
     priority = texts.render(config.priority)
     parts = {
-        "title": cut(texts.render(config.title, plain), MAX_TITLE),
-        "message": cut(text.strip() or plain, MAX_MESSAGE),
+        "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),
+        "message": cut(text.strip() or texts.plain, MAX_MESSAGE),
         "url": texts.render(config.url)[:MAX_URL],
         "url_title": cut(texts.render(config.url_title), 100),
         "device": texts.render(config.device),

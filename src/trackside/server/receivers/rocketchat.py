@@ -12,10 +12,10 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, excerpt, post
 from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Section, Text
 
 MAX_TITLE = 1_024
@@ -65,30 +65,18 @@ class RocketchatConfig(IntegrationConfig):
     def filled(self, defaults: NotificationDefaults) -> Self:
         changes: dict[str, object] = {"api_url": self.api_url or defaults.rocketchat_api_url}
         for name in ("token_id", "token"):
-            if getattr(self, name) or getattr(self, f"{name}_file"):
-                continue
-            given = {part: getattr(defaults, f"rocketchat_{part}") for part in (name, f"{name}_file")}
-            if not any(given.values()):
-                raise ValueError(f"expected a {name} or a {name}_file, here or in `global`")
-            changes |= given
+            changes |= defaults.secret_for(self, "rocketchat", name)
         return super().filled(defaults).model_copy(update=changes)
 
 
-class Rocketchat:
-    kind = "rocketchat"
-
-    def __init__(self, config: RocketchatConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Rocketchat(Integration[RocketchatConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         headers = {
             "X-Auth-Token": await Secret(config.token, config.token_file).read(),
             "X-User-Id": await Secret(config.token_id, config.token_id_file).read(),
         }
-        body = message(config, self._templates.texts(notification), notification)
+        body = message(config, self._templates.texts(notification))
         url = joined(str(config.api_url), PATH)
         answer = await post(client_for, Request.of_json(url, body, config.http, headers))
         if answer.json().get("success") is False:
@@ -96,10 +84,9 @@ class Rocketchat:
         return ""
 
 
-def message(config: RocketchatConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
+def message(config: RocketchatConfig, texts: NotificationTexts) -> dict[str, object]:
     attachment: dict[str, object] = {
-        "title": cut(texts.render(config.title, plain), MAX_TITLE),
+        "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),
         "title_link": texts.render(config.title_link),
         "text": texts.render(config.text),
         "image_url": texts.render(config.image_url),

@@ -14,10 +14,11 @@ from trackside.server.receivers.defaults import SLACK_APP_URL, NotificationDefau
 from trackside.server.receivers.delivery import Answer, Request, excerpt, post
 from trackside.server.receivers.fields import Flag, GoDurationMs, SecretText, SecretUrl, Template, WebUrl, only_one
 from trackside.server.receivers.http_config import NO_SECRET, Authorization, HttpConfig
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import SlackAction, SlackField, action, cut, field
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.slack_parts import SlackAction, SlackField, action, field
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 MAX_TITLE = 1_024
@@ -112,18 +113,11 @@ class SlackConfig(IntegrationConfig):
         return Secret(self.api_url, self.api_url_file)
 
 
-class Slack:
-    kind = "slack"
-
-    def __init__(self, config: SlackConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Slack(Integration[SlackConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         url = await config.address.read()
-        body = message(config, self._templates.texts(notification), notification)
+        body = message(config, self._templates.texts(notification))
         found = await self._changed(client_for, url, body, notification.thread)
         if not found:
             found = await self._ask(client_for, url, body)
@@ -177,7 +171,7 @@ def check_answer(text: str) -> None:
         raise DeliveryError(f"Slack answered: {excerpt(error)[:100]}", retry="rate" in error and "limit" in error)
 
 
-def message(config: SlackConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
+def message(config: SlackConfig, texts: NotificationTexts) -> dict[str, object]:
     body: dict[str, object] = {
         "channel": texts.render(config.channel),
         "username": texts.render(config.username),
@@ -185,20 +179,18 @@ def message(config: SlackConfig, texts: NotificationTexts, notification: Notific
         "icon_url": texts.render(config.icon_url),
         "text": texts.render(config.message_text),
         "link_names": config.link_names,
-        "attachments": [_attachment(config, texts, notification)],
+        "attachments": [_attachment(config, texts)],
     }
     return {name: value for name, value in body.items() if value}
 
 
-def _attachment(config: SlackConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    # Should every text fail, this still says what it is about.
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
+def _attachment(config: SlackConfig, texts: NotificationTexts) -> dict[str, object]:
     attachment: dict[str, object] = {
-        "title": cut(texts.render(config.title, plain), MAX_TITLE),
+        "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),
         "title_link": texts.render(config.title_link),
         "pretext": texts.render(config.pretext),
         "text": cut(texts.render(config.text), MAX_TEXT),
-        "fallback": cut(texts.render(config.fallback, plain), MAX_TITLE),
+        "fallback": cut(texts.render(config.fallback, texts.plain), MAX_TITLE),
         "callback_id": texts.render(config.callback_id),
         "image_url": texts.render(config.image_url),
         "thumb_url": texts.render(config.thumb_url),

@@ -65,7 +65,3 @@ def action(one: SlackAction, texts: NotificationTexts) -> dict[str, object]:
         }
         made["confirm"] = {name: text for name, template in asked.items() if (text := texts.render(template))}
     return made
-
-
-def cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"

@@ -13,10 +13,9 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, excerpt, post
 from trackside.server.receivers.fields import Flag, Number, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret, read_file
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.schema import Text
 
 MAX_TEXT = 4_096
@@ -48,24 +47,11 @@ class TelegramConfig(IntegrationConfig):
 
     def filled(self, defaults: NotificationDefaults) -> Self:
         changes: dict[str, object] = {"api_url": self.api_url or defaults.telegram_api_url}
-        if not (self.bot_token or self.bot_token_file):
-            if not (defaults.telegram_bot_token or defaults.telegram_bot_token_file):
-                raise ValueError("expected a bot_token or a bot_token_file, here or in `global`")
-            changes |= {
-                "bot_token": defaults.telegram_bot_token,
-                "bot_token_file": defaults.telegram_bot_token_file,
-            }
+        changes |= defaults.secret_for(self, "telegram", "bot_token")
         return super().filled(defaults).model_copy(update=changes)
 
 
-class Telegram:
-    kind = "telegram"
-
-    def __init__(self, config: TelegramConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Telegram(Integration[TelegramConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         token = await Secret(config.bot_token, config.bot_token_file).read()
@@ -92,10 +78,9 @@ class Telegram:
     def _text(self, notification: Notification) -> str:
         texts, config = self._templates.texts(notification), self._config
         text = texts.html(config.message) if config.parse_mode == "HTML" else texts.render(config.message)
-        plain = f"[{notification.status.upper()}] {notification.group_key}"
         if len(text) <= MAX_TEXT:
-            return text.strip() or plain
+            return text.strip() or texts.plain
         # To cut within a tag makes a message that Telegram refuses; within an entity too.
         if "<" in text[:MAX_TEXT]:
-            return f"{plain}: {len(notification.alerts)} alerts"
+            return f"{texts.plain}: {len(notification.alerts)} alerts"
         return cut(_CUT_ENTITY.sub("", text[: MAX_TEXT - 1]) + "…", MAX_TEXT)

@@ -11,7 +11,6 @@ from trackside.model.labels import Labels, quoted
 from trackside.server.gotemplate.times import GoTime
 from trackside.server.gotemplate.values import GoFunction, Object, StringMap
 from trackside.server.receivers.fingerprint import fingerprint
-from trackside.server.receivers.payload import starts_at_ms
 
 
 class Pair(Object):
@@ -82,7 +81,7 @@ class AlertData(Object):
             "Status": self.status,
             "Labels": key_values(alert.labels),
             "Annotations": key_values(alert.annotations),
-            "StartsAt": GoTime.of_ms(starts_at_ms(alert)),
+            "StartsAt": GoTime.of_ms(alert.started_ms),
             "EndsAt": GoTime.of_ms(alert.resolved_at_ms if resolved else None),
             "GeneratorURL": alert.generator_url,
             "Fingerprint": fingerprint(alert.labels),

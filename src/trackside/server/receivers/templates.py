@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from trackside.exceptions import ConfigError, DeliveryError, TemplateError
 from trackside.model.alerts import Notification
@@ -71,8 +71,17 @@ class NotificationTexts:
 
     def __init__(self, notification: Notification, around: Surroundings) -> None:
         self._notification = notification
-        self._data = NotificationData(notification)
         self._around = around
+
+    @cached_property
+    def _data(self) -> NotificationData:
+        # Not before a template asks: a webhook has none, and all alerts would be spelled out for nothing.
+        return NotificationData(self._notification)
+
+    @property
+    def plain(self) -> str:
+        """What it is about, without a template: should every text fail, this is still said."""
+        return f"[{self._notification.status.upper()}] {self._notification.group_key}"
 
     def render(self, text: str, instead: str = "") -> str:
         """`instead` when the template fails: a broken text must not keep the rest of the message from being read."""

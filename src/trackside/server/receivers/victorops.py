@@ -13,11 +13,11 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.pagerduty import dedup_key
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 MAX_STATE_MESSAGE = 20_480
@@ -53,21 +53,11 @@ class VictorOpsConfig(IntegrationConfig):
 
     def filled(self, defaults: NotificationDefaults) -> Self:
         changes: dict[str, object] = {"api_url": self.api_url or defaults.victorops_api_url}
-        if not (self.api_key or self.api_key_file):
-            if not (defaults.victorops_api_key or defaults.victorops_api_key_file):
-                raise ValueError("expected an api_key or an api_key_file, here or in `global`")
-            changes |= {"api_key": defaults.victorops_api_key, "api_key_file": defaults.victorops_api_key_file}
+        changes |= defaults.secret_for(self, "victorops", "api_key")
         return super().filled(defaults).model_copy(update=changes)
 
 
-class VictorOps:
-    kind = "victorops"
-
-    def __init__(self, config: VictorOpsConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class VictorOps(Integration[VictorOpsConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         key = await Secret(config.api_key, config.api_key_file).read()

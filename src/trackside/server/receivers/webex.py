@@ -10,9 +10,8 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Template, WebUrl
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
-from trackside.server.receivers.slack_parts import cut
-from trackside.server.receivers.templates import NotificationTemplates
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import fitting
 
 MAX_TEXT = 7_000
 """Webex takes 7439 bytes."""
@@ -33,20 +32,11 @@ class WebexConfig(IntegrationConfig):
         return super().filled(defaults).model_copy(update={"api_url": self.api_url or defaults.webex_api_url})
 
 
-class Webex:
-    kind = "webex"
-
-    def __init__(self, config: WebexConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Webex(Integration[WebexConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
-        plain = f"[{notification.status.upper()}] {notification.group_key}"
-        text = texts.render(config.message).strip() or plain
-        while len(text.encode("utf-8", "replace")) > MAX_TEXT:
-            text = cut(text, len(text) * 3 // 4)
-        body = {"markdown": text, "roomId": texts.required(config.room_id)}
+        text = texts.render(config.message).strip() or texts.plain
+        fits = fitting(text, MAX_TEXT, lambda text: len(text.encode("utf-8", "replace")))
+        body = {"markdown": fits, "roomId": texts.required(config.room_id)}
         await post(client_for, Request.of_json(str(config.api_url), body, config.http))
         return ""

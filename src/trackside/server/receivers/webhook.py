@@ -8,13 +8,12 @@ from pydantic import model_validator
 
 from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import Request, post
-from trackside.server.receivers.fields import Count, GoDurationMs, SecretUrlTemplate, only_one
+from trackside.server.receivers.fields import Count, GoDurationMs, SecretUrlTemplate, exactly_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.nested import rendered
 from trackside.server.receivers.payload import alert_payload
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.schema import Text
 
 
@@ -29,26 +28,16 @@ class WebhookConfig(IntegrationConfig):
 
     @model_validator(mode="after")
     def _one_url(self) -> Self:
-        only_one(self, "url", "url_file")
-        if not (self.url or self.url_file):
-            raise ValueError("expected either `url` or `url_file`")
+        exactly_one(self, "url", "url_file")
         return self
 
 
-class Webhook:
-    kind = "webhook"
-
-    def __init__(self, config: WebhookConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Webhook(Integration[WebhookConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         url = texts.required(await Secret(config.url, config.url_file).read())
-        body: object = payload(notification, config.max_alerts)
-        if config.payload is not None:
-            body = rendered(config.payload, texts)
+        own = config.payload is not None
+        body = rendered(config.payload, texts) if own else payload(notification, config.max_alerts)
         headers = idempotency(notification)
         await post(client_for, Request.of_json(url, body, config.http, headers, config.timeout))
         return ""

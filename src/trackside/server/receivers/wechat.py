@@ -13,9 +13,9 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
-from trackside.server.receivers.integration import ClientFor, IntegrationConfig
+from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.secret import Secret
-from trackside.server.receivers.templates import NotificationTemplates, NotificationTexts
+from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 MAX_BYTES = 2_000
@@ -53,32 +53,19 @@ class WechatConfig(IntegrationConfig):
             "api_url": self.api_url or defaults.wechat_api_url,
             "corp_id": self.corp_id or defaults.wechat_api_corp_id,
         }
-        if not (self.api_secret or self.api_secret_file):
-            if not (defaults.wechat_api_secret or defaults.wechat_api_secret_file):
-                raise ValueError("expected an api_secret or an api_secret_file, here or in `global`")
-            changes |= {
-                "api_secret": defaults.wechat_api_secret,
-                "api_secret_file": defaults.wechat_api_secret_file,
-            }
+        changes |= defaults.secret_for(self, "wechat", "api_secret")
         if not changes["corp_id"]:
             raise ValueError("expected a corp_id, or wechat_api_corp_id in `global`")
         return super().filled(defaults).model_copy(update=changes)
 
 
-class Wechat:
-    kind = "wechat"
-
-    def __init__(self, config: WechatConfig, templates: NotificationTemplates) -> None:
-        self._config = config
-        self._templates = templates
-        self.send_resolved = config.send_resolved
-
+class Wechat(Integration[WechatConfig]):
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         secret = await Secret(config.api_secret, config.api_secret_file).read()
         asked = urlencode({"corpid": config.corp_id, "corpsecret": secret})
         token = await self._ask(client_for, f"gettoken?{asked}", {})
-        body = message(config, texts, notification)
+        body = message(config, texts)
         await self._ask(client_for, f"message/send?{urlencode({'access_token': token})}", body)
         return ""
 
@@ -91,9 +78,8 @@ class Wechat:
         return str(answer.get("access_token", ""))
 
 
-def message(config: WechatConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    plain = f"[{notification.status.upper()}] {notification.group_key}"
-    text = texts.render(config.message) or plain
+def message(config: WechatConfig, texts: NotificationTexts) -> dict[str, object]:
+    text = texts.render(config.message) or texts.plain
     content = text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
     return {
         "touser": texts.render(config.to_user),
