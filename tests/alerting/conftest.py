@@ -22,6 +22,8 @@ from trackside.server.db.database import Database
 from trackside.server.schema import Section
 from trackside.server.yamlfile import parse_yaml, section_of
 
+SECONDS = "{receiver: team, group_by: [alertname], group_wait: 1s, group_interval: 10s, repeat_interval: 1h}"
+
 
 class FakeClock:
     def __init__(self) -> None:
@@ -187,6 +189,17 @@ def new_site(tmp_path):
 @pytest.fixture
 def integration():
     return FakeIntegration
+
+
+@pytest.fixture
+def hook():
+    return FakeIntegration()
+
+
+@pytest.fixture
+def site(new_site, hook):
+    """Where everybody is told by `hook`, within seconds."""
+    return new_site(SECONDS, team=hook)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from trackside.server.alerting.decision import (
     after_delivery,
     after_doubt,
     due,
-    same_truth,
+    truth,
     without_resolved,
 )
 
@@ -102,9 +102,9 @@ def test_who_does_not_want_the_end_forgets_it():
     assert without_resolved(known, group("aB")) is known
 
 
-def test_same_truth_is_about_states_not_values():
-    assert same_truth(group("Ab"), group("bA"))
-    assert not same_truth(group("Ab"), group("AB"))
+def test_truth_is_about_states_not_values():
+    assert truth(group("Ab")) == truth(group("bA"))
+    assert truth(group("Ab")) != truth(group("AB"))
 
 
 EVENTS = st.lists(

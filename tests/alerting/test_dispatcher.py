@@ -252,10 +252,8 @@ def test_a_receiver_that_was_away_hears_how_things_are_not_how_they_were(new_sit
     run(story)
 
 
-def test_what_is_over_before_the_receiver_came_back_is_given_up_with_the_reason(new_site, integration, down):
-    hook = integration()
+def test_what_is_over_before_the_receiver_came_back_is_given_up_with_the_reason(site, hook, down):
     hook.error = down
-    site = new_site(SECONDS, team=hook)
 
     async def story():
         site.offer(site.firing(1))
@@ -272,11 +270,9 @@ def test_what_is_over_before_the_receiver_came_back_is_given_up_with_the_reason(
     run(story)
 
 
-def test_the_end_is_told_if_the_beginning_may_have_arrived(new_site, integration):
-    hook = integration()
+def test_the_end_is_told_if_the_beginning_may_have_arrived(site, hook):
     hook.errors = [DeliveryError("no answer within 10 s", retry=True, maybe_sent=True)]
     hook.error = DeliveryError("no connection", retry=True)
-    site = new_site(SECONDS, team=hook)
 
     async def story():
         site.offer(site.firing(1))
@@ -290,10 +286,8 @@ def test_the_end_is_told_if_the_beginning_may_have_arrived(new_site, integration
     run(story)
 
 
-def test_a_refused_notification_is_not_retried_before_the_next_flush(new_site, integration):
-    hook = integration()
+def test_a_refused_notification_is_not_retried_before_the_next_flush(site, hook):
     hook.error = DeliveryError("answered 400", retry=False)
-    site = new_site(SECONDS, team=hook)
 
     async def story():
         site.offer(site.firing(1))
@@ -344,11 +338,9 @@ def test_an_error_of_ours_in_a_receiver_stops_nobody(new_site, integration):
 
 
 class TestCrash:
-    def test_between_deciding_and_sending_the_notification_is_sent_after_the_restart(self, new_site, integration):
+    def test_between_deciding_and_sending_the_notification_is_sent_after_the_restart(self, site, hook):
         async def story():
-            hook = integration()
             hook.gate = asyncio.Event()
-            site = new_site(SECONDS, team=hook)
             site.offer(site.firing(1))
             site.clock.ms += 2_000
             await site.dispatcher.tick(site.clock.ms)
@@ -365,10 +357,8 @@ class TestCrash:
 
         run(story)
 
-    def test_after_a_restart_nothing_is_told_twice_and_the_end_is_told(self, new_site, integration):
+    def test_after_a_restart_nothing_is_told_twice_and_the_end_is_told(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             site.offer(site.firing(1))
             await site.until(5)
             await site.kill()
@@ -398,10 +388,8 @@ class TestCrash:
 
         run(story)
 
-    def test_the_repeat_interval_counts_on(self, new_site, integration):
+    def test_the_repeat_interval_counts_on(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             site.offer(site.firing(1))
             await site.until(1800, 10)
             await site.kill()
@@ -413,11 +401,9 @@ class TestCrash:
 
         run(story)
 
-    def test_what_waited_for_a_receiver_that_is_gone_is_given_up(self, new_site, integration, down):
+    def test_what_waited_for_a_receiver_that_is_gone_is_given_up(self, site, hook, down):
         async def story():
-            hook = integration()
             hook.error = down
-            site = new_site(SECONDS, team=hook)
             site.offer(site.firing(1))
             await site.until(5)
             await site.kill()
@@ -448,10 +434,8 @@ class TestReload:
 
         run(story)
 
-    def test_a_reload_that_changes_nothing_says_nothing(self, new_site, integration):
+    def test_a_reload_that_changes_nothing_says_nothing(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             site.offer(site.firing(1))
             await site.until(5)
             site.reload()
@@ -476,10 +460,7 @@ class TestReload:
         run(story)
 
 
-def test_a_clock_that_is_set_back_delays_nobody(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_a_clock_that_is_set_back_delays_nobody(site, hook):
     async def story():
         site.offer(site.firing(1))
         await site.until(5)
@@ -492,10 +473,7 @@ def test_a_clock_that_is_set_back_delays_nobody(new_site, integration):
     run(story)
 
 
-def test_a_full_disk_keeps_nobody_from_being_told(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_a_full_disk_keeps_nobody_from_being_told(site, hook):
     async def story():
         site.offer(site.firing(1))
         site.db.write(lambda connection: connection.execute("DROP TABLE notification")).result()
@@ -506,11 +484,9 @@ def test_a_full_disk_keeps_nobody_from_being_told(new_site, integration):
     run(story)
 
 
-def test_closing_lets_the_message_in_flight_arrive(new_site, integration):
+def test_closing_lets_the_message_in_flight_arrive(site, hook):
     async def story():
-        hook = integration()
         hook.gate = asyncio.Event()
-        site = new_site(SECONDS, team=hook)
         site.offer(site.firing(1))
         site.clock.ms += 2_000
         await site.dispatcher.tick(site.clock.ms)
@@ -604,9 +580,7 @@ class TestHandingOver:
 
         run(story)
 
-    def test_what_others_push_is_still_told(self, new_site, integration):
-        hook = integration()
-        site = new_site(SECONDS, team=hook)
+    def test_what_others_push_is_still_told(self, site, hook):
         site.dispatcher.apply(site.routing(), site.receivers, hands_over=True)
 
         async def story():
@@ -616,9 +590,7 @@ class TestHandingOver:
 
         run(story)
 
-    def test_whoever_takes_it_back_tells_what_goes_on(self, new_site, integration):
-        hook = integration()
-        site = new_site(SECONDS, team=hook)
+    def test_whoever_takes_it_back_tells_what_goes_on(self, site, hook):
         site.dispatcher.apply(site.routing(), site.receivers, hands_over=True)
 
         async def story():
@@ -724,10 +696,7 @@ class TestRefusing:
         run(story)
 
 
-def test_what_no_rule_knows_any_more_ends(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_what_no_rule_knows_any_more_ends(site, hook):
     async def story():
         site.offer(site.firing(1), site.firing(2))
         await site.push(3)
@@ -741,10 +710,8 @@ def test_what_no_rule_knows_any_more_ends(new_site, integration):
     run(story)
 
 
-def test_how_long_a_notification_waits_is_known(new_site, integration, down):
-    hook = integration()
+def test_how_long_a_notification_waits_is_known(site, hook, down):
     hook.error = down
-    site = new_site(SECONDS, team=hook)
 
     async def story():
         assert site.dispatcher.waiting_since_ms() is None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from trackside.model.labels import Labels
 from trackside.server.alerting.inhibit_rule import InhibitRule
 from trackside.server.alerting.inhibition import Inhibition
-from trackside.server.alerting.matchers import parse_matchers
+from trackside.server.alerting.matchers import matches, parse_matchers
 
 
 def rule(source: str, target: str, *equal: str) -> InhibitRule:
@@ -78,8 +78,9 @@ def test_it_knows_what_the_definition_says(rules, events):
 
 def _inhibits(source: Labels, rules: list[InhibitRule], target: Labels) -> bool:
     for one in rules:
-        both = one.is_source(target) and one.is_target(source)
+        both = matches(one.source_matchers, target) and matches(one.target_matchers, source)
         shared = one.equal_values(source) == one.equal_values(target)
-        if one.is_source(source) and one.is_target(target) and shared and not both:
+        taken = matches(one.source_matchers, source) and matches(one.target_matchers, target)
+        if taken and shared and not both:
             return True
     return False

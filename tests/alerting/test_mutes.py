@@ -18,10 +18,7 @@ def run(story):
     asyncio.run(story())
 
 
-def test_what_is_silenced_is_not_told_and_what_is_not_is(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_what_is_silenced_is_not_told_and_what_is_not_is(site, hook):
     async def story():
         await site.silence("i=2", until=100)
         site.offer(site.firing(1), site.firing(2))
@@ -33,10 +30,7 @@ def test_what_is_silenced_is_not_told_and_what_is_not_is(new_site, integration):
     run(story)
 
 
-def test_the_end_under_a_silence_is_told_when_the_silence_ends_and_says_when_it_was(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_the_end_under_a_silence_is_told_when_the_silence_ends_and_says_when_it_was(site, hook):
     async def story():
         site.offer(site.firing(1))
         await site.until(5)
@@ -52,10 +46,8 @@ def test_the_end_under_a_silence_is_told_when_the_silence_ends_and_says_when_it_
     run(story)
 
 
-def test_the_end_under_a_silence_survives_a_crash(new_site, integration):
+def test_the_end_under_a_silence_survives_a_crash(site, hook):
     async def story():
-        hook = integration()
-        site = new_site(SECONDS, team=hook)
         site.offer(site.firing(1))
         await site.until(5)
         await site.silence("i=1", until=1000)
@@ -71,10 +63,7 @@ def test_the_end_under_a_silence_survives_a_crash(new_site, integration):
     run(story)
 
 
-def test_the_next_outage_after_a_silenced_end_is_told(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_the_next_outage_after_a_silenced_end_is_told(site, hook):
     async def story():
         site.offer(site.firing(1))
         await site.until(5)
@@ -88,10 +77,7 @@ def test_the_next_outage_after_a_silenced_end_is_told(new_site, integration):
     run(story)
 
 
-def test_who_was_never_told_does_not_hear_of_the_end(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_who_was_never_told_does_not_hear_of_the_end(site, hook):
     async def story():
         await site.silence("i=1", until=50)
         site.offer(site.firing(1))
@@ -104,10 +90,7 @@ def test_who_was_never_told_does_not_hear_of_the_end(new_site, integration):
     run(story)
 
 
-def test_an_alert_that_goes_on_after_a_silence_is_no_news_unless_others_were_told_without_it(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_an_alert_that_goes_on_after_a_silence_is_no_news_unless_others_were_told_without_it(site, hook):
     async def story():
         site.offer(site.firing(1))
         await site.until(5)
@@ -124,10 +107,8 @@ def test_an_alert_that_goes_on_after_a_silence_is_no_news_unless_others_were_tol
     run(story)
 
 
-def test_what_waits_for_a_dead_receiver_is_not_sent_once_it_is_silenced(new_site, integration, down):
-    hook = integration()
+def test_what_waits_for_a_dead_receiver_is_not_sent_once_it_is_silenced(site, hook, down):
     hook.error = down
-    site = new_site(SECONDS, team=hook)
 
     async def story():
         site.offer(site.firing(1))
@@ -141,10 +122,7 @@ def test_what_waits_for_a_dead_receiver_is_not_sent_once_it_is_silenced(new_site
     run(story)
 
 
-def test_an_expired_silence_lets_the_next_flush_speak(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_an_expired_silence_lets_the_next_flush_speak(site, hook):
     async def story():
         id = await site.silence("alertname=~.+", until=10_000)
         site.offer(site.firing(1))
@@ -180,9 +158,7 @@ def test_a_recurring_silence_silences_every_day(new_site, integration):
     run(story)
 
 
-def test_an_alert_that_another_explains_is_not_told_and_its_end_is_told_afterwards(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
+def test_an_alert_that_another_explains_is_not_told_and_its_end_is_told_afterwards(site, hook):
     site.rules = (EXPLAINS,)
     site.reload()
 
@@ -203,10 +179,8 @@ def test_an_alert_that_another_explains_is_not_told_and_its_end_is_told_afterwar
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_a_source_that_is_there_already_inhibits_after_a_reload_and_a_restart(new_site, integration, restarts):
+def test_a_source_that_is_there_already_inhibits_after_a_reload_and_a_restart(site, hook, restarts):
     async def story():
-        hook = integration()
-        site = new_site(SECONDS, team=hook)
         site.offer(site.firing(1))
         await site.until(5)
         site.rules = (EXPLAINS,)
@@ -272,10 +246,7 @@ class TestTimeOfDay:
         run(story)
 
 
-def test_what_is_muted_is_counted_by_the_reason(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_what_is_muted_is_counted_by_the_reason(site):
     async def story():
         site.rules = (EXPLAINS,)
         site.reload()

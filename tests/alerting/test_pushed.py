@@ -11,7 +11,6 @@ from trackside.server.alerting.dispatcher import AlertingOptions
 from trackside.server.alerting.pushes.lease import Lease, Push, leased
 
 A = Labels.of(alertname="A")
-SECONDS = "{receiver: team, group_by: [alertname], group_wait: 1s, group_interval: 10s, repeat_interval: 1h}"
 TIMEOUT = 100
 
 
@@ -54,10 +53,7 @@ def run(story):
     asyncio.run(story())
 
 
-def test_it_is_over_at_its_end_without_a_word(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_it_is_over_at_its_end_without_a_word(site, hook):
     async def story():
         await site.push(1, since=0, until=25)
         await site.until(40)
@@ -67,10 +63,7 @@ def test_it_is_over_at_its_end_without_a_word(new_site, integration):
     run(story)
 
 
-def test_it_goes_on_while_it_is_pushed_again(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_it_goes_on_while_it_is_pushed_again(site, hook):
     async def story():
         for second in range(0, 100, 10):
             await site.push(1, since=0, until=second + 25)
@@ -82,10 +75,7 @@ def test_it_goes_on_while_it_is_pushed_again(new_site, integration):
     run(story)
 
 
-def test_without_an_end_it_lasts_for_the_resolve_timeout(new_site, integration):
-    hook = integration()
-    site = new_site(SECONDS, team=hook)
-
+def test_without_an_end_it_lasts_for_the_resolve_timeout(site, hook):
     async def story():
         await site.push(1)
         await site.until(299, 5)
@@ -98,10 +88,8 @@ def test_without_an_end_it_lasts_for_the_resolve_timeout(new_site, integration):
 
 
 class TestCrash:
-    def test_what_was_pushed_is_there_after_it(self, new_site, integration):
+    def test_what_was_pushed_is_there_after_it(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             await site.push(1)
             await site.kill()
             site.start()
@@ -112,10 +100,8 @@ class TestCrash:
 
         run(story)
 
-    def test_what_was_pushed_to_be_over_is_over_after_it(self, new_site, integration):
+    def test_what_was_pushed_to_be_over_is_over_after_it(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             await site.push(1, since=0)
             await site.until(5)
             await site.push(1, since=0, until=5)
@@ -126,12 +112,10 @@ class TestCrash:
 
         run(story)
 
-    def test_an_end_that_came_while_nobody_could_push_is_waited_for_as_long_again(self, new_site, integration):
+    def test_an_end_that_came_while_nobody_could_push_is_waited_for_as_long_again(self, site, hook):
         """Prometheus says every minute that an alert goes on for four more; ten minutes without us are no end."""
 
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             await site.push(1, since=0, until=240)
             await site.until(60)
             await site.kill()
@@ -147,10 +131,8 @@ class TestCrash:
 
         run(story)
 
-    def test_if_nobody_pushes_it_again_it_ended_when_it_was_said_to(self, new_site, integration):
+    def test_if_nobody_pushes_it_again_it_ended_when_it_was_said_to(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             await site.push(1, since=0, until=30)
             await site.until(20)
             await site.kill()
@@ -162,10 +144,8 @@ class TestCrash:
 
         run(story)
 
-    def test_repetitions_are_stored_often_enough(self, new_site, integration):
+    def test_repetitions_are_stored_often_enough(self, site, hook):
         async def story():
-            hook = integration()
-            site = new_site(SECONDS, team=hook)
             for minute in range(10):
                 await site.push(1, since=0, until=minute * 60 + 240)
                 await site.until(minute * 60 + 59, 5)
@@ -177,8 +157,7 @@ class TestCrash:
         run(story)
 
 
-def test_too_many_of_one_name_are_dropped(new_site, integration):
-    site = new_site(SECONDS, team=integration())
+def test_too_many_of_one_name_are_dropped(site):
     site.options = AlertingOptions(alerts_per_name=2)
 
     async def story():
@@ -198,8 +177,7 @@ def test_too_many_of_one_name_are_dropped(new_site, integration):
     run(story)
 
 
-def test_what_was_over_long_ago_is_forgotten(new_site, integration):
-    site = new_site(SECONDS, team=integration())
+def test_what_was_over_long_ago_is_forgotten(site):
 
     async def story():
         await site.push(1, since=0, until=10)
@@ -217,12 +195,10 @@ def test_what_was_over_long_ago_is_forgotten(new_site, integration):
     run(story)
 
 
-def test_the_end_is_told_though_the_group_was_not_saved_before_the_crash(new_site, integration):
+def test_the_end_is_told_though_the_group_was_not_saved_before_the_crash(site, hook):
     """Told in the same moment in which the server died: the message is known, the group is not."""
 
     async def story():
-        hook = integration()
-        site = new_site(SECONDS, team=hook)
         await site.push(1, since=0, until=20)
         await site.until(5)
         site.db.write(lambda connection: connection.execute("DELETE FROM alert_group")).result()

@@ -36,10 +36,8 @@ def test_the_next_message_is_told_what_the_last_is_called(new_site, integration)
     assert [one.thread for one in hook.taken] == ["", "m1", "m2"]
 
 
-def test_each_attempt_says_which_delivery_it_is(new_site, integration):
-    hook = integration()
+def test_each_attempt_says_which_delivery_it_is(site, hook):
     hook.errors = [DeliveryError("answered 503", retry=True)] * 2
-    site = new_site(SECONDS, team=hook)
 
     async def story():
         site.offer(site.firing(1))

@@ -5,7 +5,7 @@ import yaml
 
 from trackside.exceptions import ConfigError
 from trackside.model.labels import Labels
-from trackside.server.alerting.matchers import Syntax
+from trackside.server.alerting.matchers import Syntax, matches
 from trackside.server.alertmanager_config import from_text
 from trackside.server.config import load_config, masked
 
@@ -112,9 +112,9 @@ templates: [t/*.tmpl, nosuch.tmpl]
     assert told.routing.receiver_labels == {"r": Labels.of(team="t")}
     (rule,) = told.routing.inhibit_rules
     assert (rule.name, rule.equal) == ("n", ("e",))
-    assert rule.is_source(Labels.of(s="1"))
-    assert rule.is_target(Labels.of(t="2"))
-    assert not rule.is_target(Labels.of(t="3"))
+    assert matches(rule.source_matchers, Labels.of(s="1"))
+    assert matches(rule.target_matchers, Labels.of(t="2"))
+    assert not matches(rule.target_matchers, Labels.of(t="3"))
     assert rule.equal_values(Labels.of(e="x")) == ("x",)
     assert told.routing.time_intervals["night"].contains(5 * 3_600_000)
     assert told.routing.time_intervals["day"].contains(0)

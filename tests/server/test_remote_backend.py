@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from trackside.exceptions import QueryError, QueryTimeoutError
+from trackside.exceptions import QueryError, QueryLimitError, QueryTimeoutError
 from trackside.model.labels import Labels
 from trackside.server.remote_backend import RemoteBackend
 
@@ -118,3 +118,21 @@ def test_a_time_out_is_told_apart(server):
     server.answer, server.status = {"status": "error", "errorType": "timeout", "error": "slow"}, 503
     with pytest.raises(QueryTimeoutError, match="slow"):
         server.ask(lambda backend: backend.query("up", 0))
+
+
+def test_an_answer_without_end_is_not_read_to_its_end():
+    sent = []
+
+    async def parts():
+        while True:
+            sent.append(1_000)
+            yield b"0" * 1_000
+
+    async def story():
+        transport = httpx.MockTransport(lambda request: httpx.Response(200, content=parts()))
+        async with httpx.AsyncClient(transport=transport) as client:
+            await RemoteBackend("http://prometheus:9090", client, max_answer_bytes=5_000).query("up", 0)
+
+    with pytest.raises(QueryLimitError, match="more than 5,000 bytes"):
+        asyncio.run(story())
+    assert sum(sent) == 6_000

@@ -36,6 +36,11 @@ class Alert:
     def name(self) -> str:
         return self.labels.get("alertname")
 
+    @property
+    def started_ms(self) -> int:
+        """When it began to fire; of one that is pending, to be so."""
+        return self.active_at_ms if self.fired_at_ms is None else self.fired_at_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -89,7 +94,7 @@ class NotificationRecord:
     last_error: str = ""
     reason: str = ""
     """Why it was sent, as in `Notification`."""
-    group_labels: Labels = Labels(())  # noqa: RUF009 - frozen, so safe to share
+    group_labels: Labels = Labels(())
     alerts: tuple[Alert, ...] = ()
     """The first of them, as they were told."""
     is_waiting: bool = False

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from trackside.model.alerts import Alert
 from trackside.model.labels import Labels
 
+SHIPPED = "(shipped)"
+"""How the `file` of a group begins that comes with the server."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
@@ -16,7 +19,7 @@ class RuleStatus:
     """Either "alerting" or "recording"."""
     query: str
     labels: Labels
-    annotations: Labels = Labels(())  # noqa: RUF009 - frozen, so safe to share
+    annotations: Labels = Labels(())
     for_ms: int = 0
     keep_firing_for_ms: int = 0
     health: str = "unknown"

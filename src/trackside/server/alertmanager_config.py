@@ -21,7 +21,7 @@ from trackside.server.masking import masked_yaml
 from trackside.server.receivers.config import NOT_SENT, ReceiverConfig, UnfilledError, filled
 from trackside.server.receivers.defaults import SLACK_APP_URL, NotificationDefaults
 from trackside.server.receivers.fields import DIRECTORY
-from trackside.server.schema import Section, Text
+from trackside.server.schema import Section, Text, keys_of
 from trackside.server.yamlfile import Path as KeyPath
 from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
 
@@ -44,7 +44,7 @@ class AlertmanagerFile(AlertmanagerSections):
     event_recorder: EventRecorderConfig | None = None
 
 
-KEYS = frozenset(field.alias or name for name, field in AlertmanagerFile.model_fields.items())
+KEYS = frozenset(keys_of(AlertmanagerFile))
 _OURS = ("apprise_configs",)
 
 
@@ -66,8 +66,11 @@ def is_alertmanagers(tree: Any) -> bool:
     if not isinstance(tree, dict) or not tree.keys() <= KEYS or tree.keys() <= {"global", "templates"}:
         return False
     given = tree.get("global")
-    known = {field.alias or name for name, field in NotificationDefaults.model_fields.items()}
-    return not isinstance(given, dict) or given.keys() <= known or not any(key.startswith("scrape_") for key in given)
+    return (
+        not isinstance(given, dict)
+        or given.keys() <= keys_of(NotificationDefaults).keys()
+        or not any(key.startswith("scrape_") for key in given)
+    )
 
 
 def read_alertmanager_file(
@@ -121,7 +124,7 @@ def notifications(
 
 def original(tree: Mapping[str, Any]) -> str:
     """The file as Alertmanager's own tools can read it: with its keys only, and without secrets."""
-    known = NotificationDefaults.model_fields
+    known = keys_of(NotificationDefaults)
     kept = {name: value for name, value in tree.items() if name in KEYS and value is not None}
     if isinstance(kept.get("global"), dict):
         kept["global"] = {name: value for name, value in kept["global"].items() if name in known}

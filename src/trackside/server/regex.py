@@ -30,13 +30,22 @@ def compiled(pattern: str) -> re2._Regexp:
         raise ValueError(f"not a regular expression: {pattern!r}: {text}") from error
 
 
+def compiled_by_line(pattern: str) -> re2._Regexp:
+    """As Alertmanager reads patterns: unlike in Prometheus, a dot does not match a line break.
+
+    Raises:
+        ValueError: as `compiled`.
+    """
+    return compiled(f"(?-s:{pattern})")
+
+
 def full_match(pattern: str, text: str) -> bool:
     """Whether `pattern` matches the whole of `text`."""
     return compiled(pattern).fullmatch(text) is not None
 
 
-def predicate(matcher: Matcher) -> Callable[[str], bool]:
-    """The test a matcher puts to a label's value ("" for an absent label).
+def predicate(matcher: Matcher, read: Callable[[str], re2._Regexp] = compiled) -> Callable[[str], bool]:
+    """The test a matcher puts to a label's value ("" for an absent label). `read`: how its pattern is understood.
 
     Raises:
         ValueError: the matcher's pattern is no RE2 expression.
@@ -48,10 +57,10 @@ def predicate(matcher: Matcher) -> Callable[[str], bool]:
         case MatchOp.NOT_EQUAL:
             return lambda text: text != value
         case MatchOp.REGEX:
-            pattern = compiled(value)
+            pattern = read(value)
             return lambda text: pattern.fullmatch(text) is not None
         case MatchOp.NOT_REGEX:
-            pattern = compiled(value)
+            pattern = read(value)
             return lambda text: pattern.fullmatch(text) is None
 
 

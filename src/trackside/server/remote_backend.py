@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,21 +11,23 @@ import numpy as np
 
 from trackside.exceptions import QueryError, QueryLimitError, QueryTimeoutError
 from trackside.model.labels import Labels
-from trackside.server.series import Int64s, Matrix, QueryResult, Scalar, Series, Text
+from trackside.server.series import Float64s, Int64s, Matrix, QueryResult, Scalar, Series, Text
 
 MAX_ANSWER_BYTES = 256 << 20
 TIMEOUT_S = 130.0
 
 Json = dict[str, Any]
+Points = Sequence[tuple[float, str]]
 
 
 class RemoteBackend:
     """`MetricsBackend` over HTTP. Its methods belong to one event loop."""
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, client: httpx.AsyncClient, max_answer_bytes: int = MAX_ANSWER_BYTES) -> None:
         """`client` carries credentials; it is the caller's to close."""
         self._url = url.rstrip("/")
         self._client = client
+        self._max_answer_bytes = max_answer_bytes
 
     async def query(self, expr: str, time_ms: int, timeout_ms: int | None = None) -> QueryResult:
         data = await self._data("query", {"query": expr, "time": _seconds(time_ms), **_timeout(timeout_ms)})
@@ -66,17 +68,14 @@ class RemoteBackend:
             QueryError: no answer, or one that refuses; says which server.
         """
         url = f"{self._url}/api/v1/{path}"
-        where = {"params": parameters} if method == "GET" else {"data": parameters}
+        query, form = (parameters, None) if method == "GET" else (None, parameters)
         try:
-            response = await self._client.request(method, url, timeout=TIMEOUT_S, **where)  # type: ignore[arg-type]
+            async with self._client.stream(method, url, params=query, data=form, timeout=TIMEOUT_S) as response:
+                body = await self._body(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise QueryError(f"{self._url} does not answer: {str(error) or type(error).__name__}") from error
-        if response.status_code in (401, 403):
-            raise QueryError(f"{self._url} wants a key (HTTP {response.status_code}); set TRACKSIDE_KEY")
-        if len(response.content) > MAX_ANSWER_BYTES:
-            raise QueryLimitError(f"the answer of {self._url} has more than {MAX_ANSWER_BYTES:,} bytes")
         try:
-            answer: Json = response.json()
+            answer: Json = json.loads(body)
             status = answer.get("status")
         except (ValueError, AttributeError) as error:
             raise QueryError(f"{self._url} answered {response.status_code}, not as a Prometheus API does") from error
@@ -84,11 +83,20 @@ class RemoteBackend:
             raise _refusal(answer)
         return answer.get("data")
 
+    async def _body(self, response: httpx.Response) -> bytes:
+        if response.status_code in (401, 403):
+            raise QueryError(f"{self._url} wants a key (HTTP {response.status_code}); set TRACKSIDE_KEY")
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > self._max_answer_bytes:
+                raise QueryLimitError(f"the answer of {self._url} has more than {self._max_answer_bytes:,} bytes")
+        return bytes(body)
+
 
 def _refusal(answer: Json) -> QueryError:
-    reason = str(answer.get("error", "no reason given"))
-    kinds = {"timeout": QueryTimeoutError, "execution": QueryError}
-    return kinds.get(str(answer.get("errorType")), QueryError)(reason)
+    kind = QueryTimeoutError if answer.get("errorType") == "timeout" else QueryError
+    return kind(str(answer.get("error", "no reason given")))
 
 
 def _result(data: Any, steps_ms: Int64s, *, is_range: bool) -> QueryResult:
@@ -98,12 +106,12 @@ def _result(data: Any, steps_ms: Int64s, *, is_range: bool) -> QueryResult:
     """
     try:
         kind, result = data["resultType"], data["result"]
-        if kind in ("vector", "matrix") and (is_range or kind == "vector"):
+        if kind == "vector" or (kind == "matrix" and is_range):
             return QueryResult(_matrix(result, steps_ms), is_range)
         if kind == "matrix":
             return QueryResult(tuple(map(_series, result)), is_range)
         if kind == "scalar":
-            return QueryResult(Scalar(int(steps_ms[0]), _number(result[1])), is_range)
+            return QueryResult(Scalar(int(steps_ms[0]), float(result[1])), is_range)
         return QueryResult(Text(int(steps_ms[0]), str(result[1])), is_range)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise QueryError(f"the answer is no result of a query: {error!r}") from error
@@ -116,24 +124,26 @@ def _matrix(result: Sequence[Json], steps_ms: Int64s) -> Matrix:
         points = one["values"] if "values" in one else [one["value"]] if "value" in one else []
         if not points:
             continue
-        times_ms = np.array([round(float(at) * 1_000) for at, _ in points], np.int64)
+        times_ms = _times_ms(points)
         columns = np.searchsorted(steps_ms, times_ms)
         # An instant query answers with the time it was asked for, to the millisecond.
         known = (columns < len(steps_ms)) & (steps_ms[np.minimum(columns, len(steps_ms) - 1)] == times_ms)
-        values[row, columns[known]] = np.array([_number(value) for _, value in points])[known]
+        values[row, columns[known]] = _values(points)[known]
         present[row, columns[known]] = True
     return Matrix(tuple(Labels.of(one["metric"]) for one in result), steps_ms, values, present)
 
 
 def _series(one: Json) -> Series:
-    points = one["values"]
-    times_ms = np.array([round(float(at) * 1_000) for at, _ in points], np.int64)
-    return Series(Labels.of(one["metric"]), times_ms, np.array([_number(value) for _, value in points]))
+    return Series(Labels.of(one["metric"]), _times_ms(one["values"]), _values(one["values"]))
 
 
-def _number(text: str) -> float:
+def _times_ms(points: Points) -> Int64s:
+    return np.array([round(float(at) * 1_000) for at, _ in points], np.int64)
+
+
+def _values(points: Points) -> Float64s:
     """Go's words for what is no finite number are Python's too."""
-    return math.nan if text == "NaN" else float(text)
+    return np.array([float(value) for _, value in points], np.float64)
 
 
 def _seconds(time_ms: int) -> str:

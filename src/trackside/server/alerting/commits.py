@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from trackside.server.alerting import store
 from trackside.server.alerting.collector import AlertingMetrics
-from trackside.server.alerting.store import Work
-from trackside.server.db.database import Database
+from trackside.server.db.database import Database, Work
 
 _log = logging.getLogger("trackside.server")
 

@@ -10,6 +10,7 @@ from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 
 _NONE: frozenset[Labels] = frozenset()
+Truth = frozenset[tuple[Labels, AlertState]]
 
 
 class Reason(Enum):
@@ -112,9 +113,9 @@ def without_resolved(told: Told, alerts: Iterable[Alert]) -> Told:
     return replace(told, firing=told.firing - over, uncertain=told.uncertain - over, hidden=told.hidden - over)
 
 
-def same_truth(one: Iterable[Alert], other: Iterable[Alert]) -> bool:
-    """Whether two messages say the same: which alerts fire and which are over."""
-    return {(alert.labels, alert.state) for alert in one} == {(alert.labels, alert.state) for alert in other}
+def truth(alerts: Iterable[Alert]) -> Truth:
+    """What a message says: which alerts fire and which are over."""
+    return frozenset((alert.labels, alert.state) for alert in alerts)
 
 
 def _order(alert: Alert) -> tuple[str, str, Labels]:

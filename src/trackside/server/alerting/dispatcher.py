@@ -27,10 +27,9 @@ from trackside.server.alerting.sender import Sender, SenderPorts, Shown
 from trackside.server.alerting.senders import Receivers, Senders
 from trackside.server.alerting.silences.register import Silences
 from trackside.server.alerting.silences.silence import SilenceLimits
-from trackside.server.alerting.store import Work
 from trackside.server.alerting.views import Views
 from trackside.server.clock import Clock
-from trackside.server.db.database import Database
+from trackside.server.db.database import Database, Work
 
 ALIVE_MS = 1_000
 FORGET_MS = 300_000
@@ -71,7 +70,7 @@ class Dispatcher:
         self.metrics = AlertingMetrics(ports.registry, with_receiver_names=options.receiver_names_in_metrics)
         self._commits = Commits(ports.db, self.metrics)
         ports.db.create(store.SCHEMA, alert_store.SCHEMA)
-        ports.db.write(store.upgrade).result()
+        ports.db.add_columns(store.ADDED)
         self.silences = Silences(ports.db, options.silences)
         self._grouping = Grouping(routing.root)
         self._intake = Intake(routing.resolve_timeout_ms, options.alerts_per_name)

@@ -40,11 +40,10 @@ class AlertGroup:
         before = self.alerts.get(alert.labels)
         self.alerts[alert.labels] = alert
         self.empty_since_ms = None
-        started_ms = alert.fired_at_ms if alert.fired_at_ms is not None else alert.active_at_ms
         if alert.state is AlertState.FIRING:
             self.passed.discard(alert.labels)
             # An alert that is older than the wait has been waited for: by the server that died, or by another.
-            if not self.flushed and started_ms + self.group_wait_ms < now_ms:
+            if not self.flushed and alert.started_ms + self.group_wait_ms < now_ms:
                 self.next_flush_ms = min(self.next_flush_ms, now_ms)
         return before is None or _milestones(before) != _milestones(alert)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher
-from trackside.server.alerting.matchers import matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +17,6 @@ class InhibitRule:
     equal: tuple[str, ...] = ()
     """A label that is missing on both sides is equal."""
     name: str = ""
-
-    def is_source(self, labels: Labels) -> bool:
-        return matches(self.source_matchers, labels)
-
-    def is_target(self, labels: Labels) -> bool:
-        return matches(self.target_matchers, labels)
 
     def equal_values(self, labels: Labels) -> tuple[str, ...]:
         """What a source and its target have in common; "" for a label that is missing."""

@@ -24,8 +24,10 @@ class Inhibition:
             self.begins(labels)
 
     def begins(self, labels: Labels) -> None:
-        targets = self._as_target.holding(labels)
-        for number in self._as_source.holding(labels):
+        sides = self._as_source.holding(labels)
+        # Most alerts explain no other.
+        targets = self._as_target.holding(labels) if sides else ()
+        for number in sides:
             shared = self.rules[number].equal_values(labels)
             self._sources[number].setdefault(shared, {})[labels] = number in targets
 

@@ -10,7 +10,7 @@ from enum import Enum
 from trackside.model.labels import Labels, quoted
 from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.gotemplate.literals import unquote
-from trackside.server.regex import compiled
+from trackside.server.regex import compiled, compiled_by_line, predicate
 
 
 class Syntax(Enum):
@@ -139,18 +139,7 @@ def written(one: Matcher) -> str:
 
 
 def matches(matchers: Iterable[Matcher], labels: Labels) -> bool:
-    return all(_holds(one, labels.get(one.name)) for one in matchers)
-
-
-def _holds(one: Matcher, value: str) -> bool:
-    match one.op:
-        case MatchOp.EQUAL:
-            return value == one.value
-        case MatchOp.NOT_EQUAL:
-            return value != one.value
-    # Unlike in Prometheus, a dot does not match a line break in Alertmanager.
-    found = compiled(f"(?-s:{one.value})").fullmatch(value) is not None
-    return found == (one.op is MatchOp.REGEX)
+    return all(predicate(one, compiled_by_line)(labels.get(one.name)) for one in matchers)
 
 
 def _utf8(text: str) -> tuple[Matcher, ...]:
@@ -174,7 +163,7 @@ def _utf8(text: str) -> tuple[Matcher, ...]:
     return tuple(found)
 
 
-_GO_SPACES = "".join(char for char in map(chr, range(0x3001)) if re.fullmatch(f"[{_SPACE}]", char))
+_GO_SPACES = "".join(re.findall(f"[{_SPACE}]", "".join(map(chr, range(0x3001)))))
 
 
 def _unquoted(text: str) -> str:

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trackside.model.alerts import Alert, AlertState
-from trackside.model.labels import Labels
-from trackside.server.alerting.decision import Terms
+from trackside.model.alerts import Alert
+from trackside.server.alerting.decision import Terms, Truth, truth
 
 FINAL_AFTER = 3
 ASKED_AGAIN_MS = 3_600_000
 """Whoever mends a receiver may forget to tell us."""
 
-_Truth = frozenset[tuple[Labels, AlertState]]
-
 
 @dataclass(slots=True)
 class _Refusal:
-    truth: _Truth
+    truth: Truth
     at_ms: int
     count: int = 0
 
@@ -32,10 +29,10 @@ class Refusals:
 
     def note(self, group_id: str, alerts: Iterable[Alert], now_ms: int) -> bool:
         """Count one; whether it is time to say to others that this integration refuses what it is told."""
-        truth = _truth(alerts)
+        said = truth(alerts)
         found = self._by_group.get(group_id)
-        if found is None or found.truth != truth:
-            found = self._by_group[group_id] = _Refusal(truth, now_ms)
+        if found is None or found.truth != said:
+            found = self._by_group[group_id] = _Refusal(said, now_ms)
         found.count += 1
         found.at_ms = now_ms
         if found.count < FINAL_AFTER or self._is_announced:
@@ -46,7 +43,7 @@ class Refusals:
     def are_final(self, group_id: str, alerts: Iterable[Alert], terms: Terms, now_ms: int) -> bool:
         """Whether it makes no sense to say this again: until something changes, or a long time has passed."""
         found = self._by_group.get(group_id)
-        if found is None or found.count < FINAL_AFTER or found.truth != _truth(alerts):
+        if found is None or found.count < FINAL_AFTER or found.truth != truth(alerts):
             return False
         return now_ms - found.at_ms < min(terms.repeat_interval_ms, ASKED_AGAIN_MS)
 
@@ -64,7 +61,3 @@ class Refusals:
 
     def forget(self, group_id: str) -> None:
         self._by_group.pop(group_id, None)
-
-
-def _truth(alerts: Iterable[Alert]) -> _Truth:
-    return frozenset((alert.labels, alert.state) for alert in alerts)

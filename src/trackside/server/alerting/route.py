@@ -53,8 +53,13 @@ class Route:
 
 
 def route_tree(config: RouteConfig) -> Route:
-    root = Route(config.receiver or "", (), GROUP_WAIT_MS, GROUP_INTERVAL_MS, REPEAT_INTERVAL_MS, (), False, "{}", "{}")
+    root = takes_all(config.receiver or "")
     return _filled(config, root, root.key, root.route_id)
+
+
+def takes_all(receiver: str) -> Route:
+    """A tree of one route, for which nothing else is said."""
+    return Route(receiver, (), GROUP_WAIT_MS, GROUP_INTERVAL_MS, REPEAT_INTERVAL_MS, (), False, "{}", "{}")
 
 
 def _filled(config: RouteConfig, parent: Route, key: str, route_id: str) -> Route:

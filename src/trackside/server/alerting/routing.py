@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from trackside.model.labels import Labels
 from trackside.server.alerting.inhibit_rule import InhibitRule
-from trackside.server.alerting.route import Route
+from trackside.server.alerting.route import Route, takes_all
 from trackside.server.alerting.time_intervals import TimeInterval
 
 RESOLVE_TIMEOUT_MS = 300_000
@@ -31,7 +31,7 @@ class RoutingConfig:
 
 _NOBODY = "nobody"
 TELLS_NOBODY = RoutingConfig(
-    Route(_NOBODY, (), 30_000, 300_000, 14_400_000, (), False, "{}", "{}"),
+    takes_all(_NOBODY),
     (_NOBODY,),
     original=f"route:\n  receiver: {_NOBODY}\nreceivers:\n- name: {_NOBODY}\n",
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
-from trackside.server.regex import compiled
+from trackside.server.regex import compiled_by_line, predicate
 
 KeyT = TypeVar("KeyT")
-Test = Callable[[Mapping[str, str]], bool]
+Tests = list[tuple[str, Callable[[str], bool]]]
+"""Names of labels, and what their values are asked."""
 
 REMEMBERED = 100_000
 """Label sets whose answer is kept; an alert is asked about at each flush, and its labels never change."""
@@ -20,17 +21,23 @@ class Selection(Generic[KeyT]):
     """Keys, each with the matchers that must hold."""
 
     def __init__(self, entries: Iterable[tuple[KeyT, tuple[Matcher, ...]]]) -> None:
-        self._by_pair: dict[tuple[str, str], list[tuple[int, KeyT, Test]]] = {}
+        self._by_pair: dict[tuple[str, str], list[tuple[int, KeyT, Tests]]] = {}
         """By one pair that a label set must have: most lists of matchers name a value."""
-        self._others: list[tuple[int, KeyT, Test]] = []
+        self._others: list[tuple[int, KeyT, Tests]] = []
         self._known: dict[Labels, tuple[KeyT, ...]] = {}
         for number, (key, matchers) in enumerate(entries):
-            entry = (number, key, _all_hold(matchers))
-            pair = next(((one.name, one.value) for one in matchers if one.op is MatchOp.EQUAL and one.value), None)
-            (self._others if pair is None else self._by_pair.setdefault(pair, [])).append(entry)
+            by = next((one for one in matchers if one.op is MatchOp.EQUAL and one.value), None)
+            if by is None:
+                self._others.append((number, key, _tests(matchers)))
+            else:
+                # That it holds is known where the pair is found.
+                tests = _tests(one for one in matchers if one is not by)
+                self._by_pair.setdefault((by.name, by.value), []).append((number, key, tests))
 
     def holding(self, labels: Labels) -> tuple[KeyT, ...]:
         """In the order they were given."""
+        if not (self._others or self._by_pair):
+            return ()
         found = self._known.get(labels)
         if found is None:
             if len(self._known) >= REMEMBERED:
@@ -43,31 +50,27 @@ class Selection(Generic[KeyT]):
         candidates = list(self._others)
         for pair in labels.pairs:
             candidates += self._by_pair.get(pair, ())
-        held = [(number, key) for number, key, test in candidates if test(values)]
+        held: list[tuple[int, KeyT]] = []
+        for number, key, tests in candidates:
+            for name, test in tests:
+                if not test(values.get(name, "")):
+                    break
+            else:
+                held.append((number, key))
         return tuple(key for _, key in sorted(held, key=lambda entry: entry[0]))
 
 
-def _all_hold(matchers: tuple[Matcher, ...]) -> Test:
-    tests = [(one.name, _test(one)) for one in matchers]
-    return lambda values: all(test(values.get(name, "")) for name, test in tests)
+def _tests(matchers: Iterable[Matcher]) -> Tests:
+    return [(one.name, _test(one)) for one in matchers]
 
 
 def _test(one: Matcher) -> Callable[[str], bool]:
-    value = one.value
-    match one.op:
-        case MatchOp.EQUAL:
-            return lambda text: text == value
-        case MatchOp.NOT_EQUAL:
-            return lambda text: text != value
-    # Unlike in Prometheus, a dot does not match a line break in Alertmanager.
-    pattern = compiled(f"(?-s:{value})")
-    if one.op is MatchOp.NOT_REGEX:
-        return lambda text: pattern.fullmatch(text) is None
-    starts = beginnings(value)
+    test = predicate(one, compiled_by_line)
+    starts = beginnings(one.value) if one.op is MatchOp.REGEX else None
     if starts is None:
-        return lambda text: pattern.fullmatch(text) is not None
+        return test
     # Ten times as fast as to ask the expression, and enough for most texts.
-    return lambda text: text.startswith(starts) and pattern.fullmatch(text) is not None
+    return lambda text: text.startswith(starts) and test(text)
 
 
 def beginnings(pattern: str) -> tuple[str, ...] | None:

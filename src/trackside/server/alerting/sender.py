@@ -26,13 +26,14 @@ from trackside.server.alerting.decision import (
     after_delivery,
     after_doubt,
     due,
-    same_truth,
+    truth,
     without_resolved,
 )
 from trackside.server.alerting.group import AlertGroup
 from trackside.server.alerting.refusals import Refusals
-from trackside.server.alerting.store import Outgoing, Work
+from trackside.server.alerting.store import Outgoing
 from trackside.server.clock import Clock
+from trackside.server.db.database import Work
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 300.0
@@ -167,7 +168,7 @@ class Sender:
         if message is not None and self._refusals.are_final(group.group_id, message.alerts, terms, now_ms):
             message = None
         waiting = self._waiting.get(group.group_id)
-        if waiting is not None and message is not None and same_truth(message.alerts, waiting.notification.alerts):
+        if waiting is not None and message is not None and truth(message.alerts) == truth(waiting.notification.alerts):
             return works
         if waiting is not None:
             works.append(self._give_up(waiting, "no longer true" if message is None else "replaced by a newer one"))

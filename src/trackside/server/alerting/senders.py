@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from trackside.server.alerting import store
 from trackside.server.alerting.sender import Integration, Sender, SenderPorts
-from trackside.server.alerting.store import Work
+from trackside.server.db.database import Work
 
 CLOSE_PATIENCE_S = 5.0
 Receivers = Mapping[str, Sequence[Integration]]

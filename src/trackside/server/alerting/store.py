@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -17,6 +17,7 @@ from trackside.model.alerts import Alert, AlertState, Notification, Notification
 from trackside.model.labels import Labels
 from trackside.server.alerting.decision import Told
 from trackside.server.alerting.group import AlertGroup
+from trackside.server.db.database import Work
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alert_group (
@@ -62,7 +63,7 @@ CREATE INDEX IF NOT EXISTS notification_by_time ON notification (decided_at_ms);
 """
 
 # Columns that came after the tables.
-_ADDED = {
+ADDED = {
     "alert_told": ("hidden TEXT NOT NULL DEFAULT '[]'", "thread TEXT NOT NULL DEFAULT ''"),
     "notification": ("reason TEXT NOT NULL DEFAULT ''",),
 }
@@ -71,8 +72,6 @@ KEPT_MS = 90 * 86_400_000
 """How long the log of notifications reaches back."""
 LOGGED_ALERTS = 20
 """Of a notification, kept in the log once it is delivered."""
-
-Work = Callable[[sqlite3.Connection], object]
 
 
 @dataclass(slots=True, eq=False)
@@ -98,15 +97,6 @@ class Stored:
     told: dict[tuple[str, str], Told]
     """By integration and group."""
     waiting: tuple[Outgoing, ...]
-
-
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Give the tables of an older version what they lack."""
-    for table, columns in _ADDED.items():
-        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-        for column in columns:
-            if column.split()[0] not in known:
-                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
 def all_of(works: Iterable[Work]) -> Work:

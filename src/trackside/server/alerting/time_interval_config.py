@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from trackside.server.alerting.time_intervals import DAY_MINUTES, Span, TimeInterval
+from trackside.server.alerting.time_intervals import DAY_MINUTES, UTC_ZONE, Span, TimeInterval
 from trackside.server.schema import Section, Text
 
 WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -134,7 +134,7 @@ def time_zone(name: str) -> zoneinfo.ZoneInfo:
         ValueError: there is none of this name.
     """
     if not name:
-        return zoneinfo.ZoneInfo("UTC")
+        return UTC_ZONE
     if name == "Local":
         return _local_zone()
     try:
@@ -153,7 +153,7 @@ def _local_zone() -> zoneinfo.ZoneInfo:
         with LOCAL_TIME.open("rb") as file:
             return zoneinfo.ZoneInfo.from_file(file, key="Local")
     except (OSError, ValueError):
-        return zoneinfo.ZoneInfo("UTC")
+        return UTC_ZONE
 
 
 class TimeRangeConfig(Section):
@@ -175,7 +175,7 @@ class SpanConfig(Section):
     days_of_month: Annotated[tuple[Range, ...], _ranges(_days_of_month)] = ()
     months: Annotated[tuple[Range, ...], _ranges(_months)] = ()
     years: Annotated[tuple[Range, ...], _ranges(_years)] = ()
-    location: Annotated[zoneinfo.ZoneInfo, BeforeValidator(_zone)] = zoneinfo.ZoneInfo("UTC")
+    location: Annotated[zoneinfo.ZoneInfo, BeforeValidator(_zone)] = UTC_ZONE
 
     @property
     def span(self) -> Span:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
+from trackside.model.moments import rfc3339
 
 ENDS_AFTER = 4
 """So many times the longer of the resend delay and the rule's interval after it was last told, an alert is taken to be
@@ -51,17 +51,11 @@ def remembered(
 
 def message(alert: Alert, labels: Labels, now_ms: int, ends_after_ms: int) -> dict[str, object]:
     """As API v2 takes it."""
-    started_ms = alert.fired_at_ms if alert.fired_at_ms is not None else alert.active_at_ms
     ended_ms = now_ms + ends_after_ms if alert.resolved_at_ms is None else alert.resolved_at_ms
     return {
         "labels": labels.as_dict(),
         "annotations": alert.annotations.as_dict(),
-        "startsAt": _rfc3339(started_ms),
-        "endsAt": _rfc3339(ended_ms),
+        "startsAt": rfc3339(alert.started_ms),
+        "endsAt": rfc3339(ended_ms),
         "generatorURL": alert.generator_url,
     }
-
-
-def _rfc3339(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms // 1_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1_000:03}Z"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from trackside.model.labels import Labels
 from trackside.server.alerting.pushes.lease import Lease
+from trackside.server.db.database import Work
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pushed_alert (
@@ -21,8 +22,6 @@ CREATE TABLE IF NOT EXISTS alerting_alive (
     at_ms INTEGER NOT NULL
 ) STRICT;
 """
-
-Work = Callable[[sqlite3.Connection], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.alerting.silences.recurrence import Recurrence
 from trackside.server.alerting.silences.silence import Silence
+from trackside.server.db.database import Work
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS silence (
@@ -24,8 +25,6 @@ CREATE TABLE IF NOT EXISTS silence (
     recurrence TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-
-Work = Callable[[sqlite3.Connection], object]
 
 
 def save(silences: Iterable[Silence]) -> Work:
