@@ -348,6 +348,8 @@ class TestL12:
             ('label_replace(sum(a), "x", "1", "", "")', "{{ $labels.x }}"),
             ("sum(a) > 1", '{{ range query "up" }}{{ .Labels.job }}{{ end }}'),
             ("sum(a) > 1", "$labels.job"),
+            ("sum(a) > 1", "{{ with $labels.job }}{{ . }}{{ else }}all{{ end }}"),
+            ("sum(a) > 1", "{{ if $labels.job }}{{ $labels.job }}: {{ end }}too many"),
         ],
     )
     def test_labels_that_it_has_or_may_have(self, alert, check, expr, text):

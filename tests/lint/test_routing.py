@@ -40,6 +40,8 @@ def test_l17_repeats_that_are_rounded_up(text, expected):
         pytest.param(["{receiver: a}", "{matchers: ['b=\"2\"']}"], [5], id="after one that takes all"),
         pytest.param(["{match: {a: '1'}, continue: true}", "{match: {a: '1'}}"], [], id="goes on"),
         pytest.param(["{match: {a: '1'}}", "{match: {a: '2'}}"], [], id="others"),
+        pytest.param(['{matchers: [\'"a b"="1"\']}', "{matchers: ['c=\"2\"']}"], [], id="a quoted name"),
+        pytest.param(["{matchers: ['a=~\"1,2\"']}", "{matchers: ['a=~\"1\"']}"], [], id="a comma in a value"),
         pytest.param(["{match: {a: '1'}, routes: [{match: {a: '2'}}]}"], [4], id="against its parent"),
     ],
 )

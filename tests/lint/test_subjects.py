@@ -6,10 +6,11 @@ from trackside.model.labels import Labels
 from trackside.model.rules import RuleGroupStatus, RuleStatus
 from trackside.server.jobs import shipped as jobs
 from trackside.server.lint.facts import Facts
-from trackside.server.lint.finding import Level
+from trackside.server.lint.finding import Level, Subject
 from trackside.server.lint.linter import lint
-from trackside.server.lint.subjects import query_subject, running_subjects, subjects_of
+from trackside.server.lint.subjects import running_subjects, subjects_of
 from trackside.server.probes import shipped as probes
+from trackside.server.promql.parser import parse
 from trackside.server.rules.config import parse_rule_file
 from trackside.server.yamlfile import parse_yaml
 
@@ -38,10 +39,9 @@ def test_lines_and_words_of_a_file():
 
 
 def test_comments_in_an_expression_are_words_too():
-    subject = query_subject("x", "a > 1 # more than 5 % FAIL")
-    assert "more than 5 % fail" in subject.words
-    assert query_subject("x", "a >") is None
-    assert query_subject("S001_HighErrorRate", "a").words.startswith("s001 high error rate ")
+    expr = "a > 1 # more than 5 % FAIL"
+    assert "more than 5 % fail" in Subject("x", "query", expr, parse(expr)).words
+    assert Subject("S001_HighErrorRate", "query", "a", parse("a")).words.startswith("s001 high error rate ")
 
 
 def test_running_rules():

@@ -58,13 +58,6 @@ def test_as_its_annotation_says(find, annotations, expected):
     assert find("HighErrorRate", **annotations) == expected
 
 
-def test_files_that_are_named_elsewhere(tmp_path):
-    (tmp_path / "wiki").mkdir()
-    (tmp_path / "wiki" / "a.md").write_text("# Down\n")
-    assert read_shelf([], [str(tmp_path / "wiki" / "*.md")]).find("Down", {}) is not None
-    assert read_shelf([], [str(tmp_path / "nosuch" / "*.md")]).files == ()
-
-
 def test_the_whole_file_is_one_runbook_when_it_has_no_headings():
     shelf = Shelf.of([parse_markdown("just text", "Down.md")])
     assert shelf.find("Down", {}).title == "Down"

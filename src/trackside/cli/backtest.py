@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from trackside.cli.history import opened
 from trackside.cli.strip import strip
+from trackside.cli.words import counted
 from trackside.exceptions import ConfigError, QueryError, TracksideError
 from trackside.model.durations import format_duration, parse_duration
 from trackside.model.labels import Labels
@@ -108,7 +109,7 @@ def _duration_ms(text: str) -> int:
 
 def _report(result: BacktestResult, groups: tuple[RuleGroupConfig, ...]) -> list[str]:
     span = format_duration((result.end_ms - result.start_ms) // 1_000 * 1_000)
-    lines = [f"{_counted(len(result.rules), 'alerting rule')} over {span}", ""]
+    lines = [f"{counted(len(result.rules), 'alerting rule')} over {span}", ""]
     many = len(groups) > 1
     for rule in result.rules:
         lines += _rule(rule, result, many)
@@ -124,11 +125,11 @@ def _rule(rule: RuleResult, result: BacktestResult, many: bool) -> list[str]:
     count = len(rule.fired)
     if not count:
         waited = len(rule.episodes)
-        never = f"{_counted(waited, 'time')} pending, never long enough" if waited else "nothing"
+        never = f"{counted(waited, 'time')} pending, never long enough" if waited else "nothing"
         return [f"{name}: {never}", *([f"  {strip(rule, result)}"] if waited else []), ""]
     length = format_duration(rule.firing_ms(result.start_ms, result.end_ms) // 1_000 * 1_000)
     short = f", {rule.short()} of them shorter than 5m" if rule.short() else ""
-    return [f"{name}: fired {_counted(count, 'time')}, {length} in all{short}", f"  {strip(rule, result)}", ""]
+    return [f"{name}: fired {counted(count, 'time')}, {length} in all{short}", f"  {strip(rule, result)}", ""]
 
 
 def _told(by_receiver: Mapping[str, int], result: BacktestResult) -> str:
@@ -138,7 +139,3 @@ def _told(by_receiver: Mapping[str, int], result: BacktestResult) -> str:
         return "notifications: none"
     parts = ", ".join(f"{count} to {receiver}" for receiver, count in by_receiver.items())
     return f"notifications: {len(result.notifications)}: {parts}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

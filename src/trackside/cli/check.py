@@ -12,14 +12,15 @@ import click
 from trackside.cli.compatible_flags import features_in, syntax_in
 from trackside.cli.linting import Linting, is_problem, lines_of
 from trackside.cli.main import COULD_NOT_RUN
+from trackside.cli.words import begins_with_rules, counted
 from trackside.exceptions import ConfigError
 from trackside.server.alerting.matchers import Syntax
 from trackside.server.alertmanager_config import is_alertmanagers
-from trackside.server.config import ServerConfig, load_config, read_file
+from trackside.server.config import ServerConfig, load_config
 from trackside.server.jobs.advice import source_advice
 from trackside.server.lint.finding import as_json
-from trackside.server.rules.config import duplicate_rules, load_rule_file
-from trackside.server.yamlfile import parse_yaml
+from trackside.server.rules.config import duplicate_rules, groups_in
+from trackside.server.yamlfile import parse_yaml, read_file
 
 FOUND_PROBLEM = 1
 ALERTMANAGERS = "alertmanager"
@@ -66,7 +67,7 @@ def check(files: tuple[Path, ...], in_json: bool, data: str, no_lint: bool, feat
       trackside check rules/*.yml --json
     """
     syntax = syntax_in(features_in(features))
-    only_rules = len(files) > 1 and str(files[0]) == "rules" and not files[0].exists()
+    only_rules = begins_with_rules(files)
     linting = Linting()
     verdicts = [_verdict(file, syntax, linting, only_rules=only_rules) for file in files[int(only_rules) :]]
     for verdict in verdicts:
@@ -94,10 +95,10 @@ def _verdict(file: Path, syntax: Syntax, linting: Linting, *, only_rules: bool) 
         tree = document.tree
         if only_rules or (isinstance(tree, dict) and "groups" in tree):
             kind = "rules"
-            groups = load_rule_file(file)
-            linting.add_rules(file)
+            groups = groups_in(document)
+            linting.add_rules(document, groups)
             count = sum(len(group.rules) for group in groups)
-            summary = f"{_counted(len(groups), 'group')}, {_counted(count, 'rule')}: good"
+            summary = f"{counted(len(groups), 'group')}, {counted(count, 'rule')}: good"
             return Verdict(str(file), kind, summary, notes=tuple(duplicate_rules(groups)))
         if tree is None:
             raise ConfigError(f"{file}: is empty: nothing is configured")
@@ -106,10 +107,10 @@ def _verdict(file: Path, syntax: Syntax, linting: Linting, *, only_rules: bool) 
     except ConfigError as error:
         return Verdict(str(file), kind, "", tuple(str(error).splitlines()))
     rules = sum(len(group.rules) for group in config.rule_groups)
-    summary = f"{_counted(len(config.root.scrape_configs), 'scrape job')}, {_counted(rules, 'rule')}: good"
+    summary = f"{counted(len(config.root.scrape_configs), 'scrape job')}, {counted(rules, 'rule')}: good"
     if is_alertmanagers(tree) and config.notifications is not None:
         kind = ALERTMANAGERS
-        summary = f"{_counted(len(config.notifications.receivers), 'receiver')}: good"
+        summary = f"{counted(len(config.notifications.receivers), 'receiver')}: good"
     return Verdict(str(file), kind, summary, notes=config.notes, advice=_advice(config))
 
 
@@ -121,7 +122,3 @@ def _advice(config: ServerConfig) -> tuple[str, ...]:
     for heading, of_source in source_advice(jobs, config.file.parent):
         lines += [heading, *(f"  {line}" for line in of_source)]
     return tuple(lines)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

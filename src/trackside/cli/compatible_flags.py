@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,12 +47,11 @@ class CompatibleFlags:
 def compatible_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options to a command, which gets them as one `flags`."""
 
+    @wraps(command)
     def with_flags(**given: Any) -> None:
         flags = _read({name: given.pop(name) for name, *_ in _OPTIONS})
         command(flags=flags, **given)
 
-    with_flags.__name__, with_flags.__doc__ = command.__name__, command.__doc__
-    with_flags.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     decorated: Callable[..., None] = with_flags
     for name, flag, kind, metavar, text in reversed(_OPTIONS):
         option = click.option(flag, name, type=kind, default=kind(), metavar=metavar, help=text)

@@ -13,7 +13,7 @@ import httpx
 from trackside.exceptions import ConfigError
 from trackside.server.backend import MetricsBackend
 from trackside.server.clock import SystemClock
-from trackside.server.db.data_dir import DataDir
+from trackside.server.db.data_dir import DATABASE, DataDir
 from trackside.server.db.database import Database
 from trackside.server.lint.gathering import Metadata
 from trackside.server.promql.embedded import EmbeddedBackend
@@ -22,8 +22,6 @@ from trackside.server.remote_backend import RemoteBackend
 from trackside.server.storage import Querier
 from trackside.server.tsdb.config import StorageConfig
 from trackside.server.tsdb.store import Tsdb
-
-DATABASE = "trackside.db"
 
 
 @dataclass(frozen=True, slots=True)

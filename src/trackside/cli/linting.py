@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ from trackside.server.lint.checks.routing import lint_routing, routed_labels
 from trackside.server.lint.facts import Facts, Stored
 from trackside.server.lint.finding import Finding, Level, Subject
 from trackside.server.lint.gathering import gather
-from trackside.server.lint.linter import lint
 from trackside.server.lint.subjects import subjects_of
-from trackside.server.rules.config import parse_rule_file, read_rules_text
-from trackside.server.runbooks.findings import documented, lint_runbooks
+from trackside.server.rules.config import RuleGroupConfig
+from trackside.server.runbooks.findings import lint_all
 from trackside.server.runbooks.shelf import read_shelf
-from trackside.server.yamlfile import YamlDocument, parse_yaml
+from trackside.server.yamlfile import YamlDocument, parse_yaml, read_file
 
 
 @dataclass(slots=True)
@@ -33,26 +33,27 @@ class Linting:
     scrape_interval_ms: int | None = None
     _seen: set[str] = field(default_factory=set)
 
-    def add_rules(self, file: Path, interval_ms: int = 0) -> None:
-        """`interval_ms`: of groups that name none; 0: not known.
-
-        Raises:
-            ConfigError: it is no file of rules.
-        """
-        text = read_rules_text(file)
-        if str(file.resolve()) not in self._seen:
-            self._seen.add(str(file.resolve()))
-            self.subjects += subjects_of(parse_rule_file(text, str(file)), parse_yaml(text, str(file)), interval_ms)
+    def add_rules(self, document: YamlDocument, groups: Iterable[RuleGroupConfig], interval_ms: int = 0) -> None:
+        """A file of rules and what it holds. `interval_ms`: of groups that name none; 0: not known."""
+        file = str(Path(document.file).resolve())
+        if file not in self._seen:
+            self._seen.add(file)
+            self.subjects += subjects_of(groups, document, interval_ms)
 
     def add_configuration(self, document: YamlDocument, config: ServerConfig) -> None:
-        """With the rule files that it names."""
+        """With the rule files that it names.
+
+        Raises:
+            ConfigError: one of them is no longer what it was.
+        """
         general, groups = config.root.global_, config.rule_groups
         self.scrape_interval_ms = general.scrape_interval
         self.routings.append((document, tuple(config.templates.values())))
         for file in dict.fromkeys(group.file for group in groups):
             # Groups of our own stand in no file.
             if Path(file).is_file():
-                self.add_rules(Path(file), general.evaluation_interval)
+                own = [group for group in groups if group.file == file]
+                self.add_rules(parse_yaml(read_file(Path(file)), file), own, general.evaluation_interval)
 
     def findings(self, place: str = "") -> list[Finding]:
         """`place`: where metrics are stored; "" for nowhere.
@@ -66,8 +67,7 @@ class Linting:
         if self.scrape_interval_ms is not None:
             facts = replace(facts, scrape_interval_ms=self.scrape_interval_ms)
         shelf = read_shelf(sorted({subject.file for subject in self.subjects}))
-        facts = replace(facts, runbooks=documented(self.subjects, shelf))
-        found = lint(self.subjects, facts) + lint_runbooks(self.subjects, shelf)
+        found = lint_all(self.subjects, facts, shelf)
         for document, templates in self.routings:
             found += lint_routing(document, facts, templates)
         return found

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from trackside.exceptions import ConfigError
-from trackside.server.app import DATABASE
 from trackside.server.clock import SystemClock
 from trackside.server.config import load_config
+from trackside.server.db.data_dir import DATABASE
 from trackside.server.status.store import kept_in
 from trackside.server.status.viewing import view_of
 from trackside.server.web.status.export import export as write_files

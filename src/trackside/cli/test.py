@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from trackside.cli.main import COULD_NOT_RUN
+from trackside.cli.words import begins_with_rules, counted
 from trackside.exceptions import TracksideError
 from trackside.server.rules.unit_tests.comparison import Failure
 from trackside.server.rules.unit_tests.runner import FileResult, TestResult, run_test_file
@@ -33,7 +34,7 @@ def test(files: tuple[Path, ...], only: str, as_json: bool) -> None:
       trackside test rules_test.yml
       trackside test tests/*.yml --run 'errors|latency'
     """
-    if len(files) > 1 and str(files[0]) == "rules" and not files[0].exists():
+    if begins_with_rules(files):
         files = files[1:]
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
@@ -53,13 +54,13 @@ def test(files: tuple[Path, ...], only: str, as_json: bool) -> None:
 def _report(result: FileResult) -> list[str]:
     checks = sum(test.checks for test in result.tests)
     if result.ok:
-        return [*result.notes, f"{result.file}: {_counted(len(result.tests), 'test')}, {_counted(checks, 'check')}: ok"]
+        return [*result.notes, f"{result.file}: {counted(len(result.tests), 'test')}, {counted(checks, 'check')}: ok"]
     lines = [f"{result.file}: FAILED", *(f"  {line}" for line in (*result.errors, *result.notes))]
     for one in result.tests:
         lines += _failed_test(one) if one.failures else []
     failed = sum(bool(one.failures) for one in result.tests)
     if failed:
-        lines.append(f"  {failed} of {_counted(len(result.tests), 'test')} failed")
+        lines.append(f"  {failed} of {counted(len(result.tests), 'test')} failed")
     return lines
 
 
@@ -76,7 +77,3 @@ def _failure(failure: Failure) -> list[str]:
         lines.append(f"      {title}:")
         lines += [f"        {line}" for text in texts for line in text.split("\n")]
     return lines
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

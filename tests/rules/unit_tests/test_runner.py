@@ -201,6 +201,17 @@ tests:
 """
         assert run(text).ok
 
+    def test_other_buckets_after_it_are_a_reset(self, run):
+        text = """
+tests:
+- input_series: [{series: h, values: '{{schema:-53 custom_values:[1]}} {{schema:-53 custom_values:[2]}}'}]
+  promql_expr_test:
+  - expr: h
+    eval_time: 1m
+    exp_samples: [{labels: h, histogram: '{{schema:-53 custom_values:[2] counter_reset_hint:reset}}'}]
+"""
+        assert run(text).ok
+
     def test_computing_with_them_is_refused_rather_than_wrong(self, run):
         result = run(self.SERIES + "  promql_expr_test: [{expr: 'rate(h[5m])', eval_time: 5m}]\n")
         assert "can be selected in a test, but not computed with" in result.tests[0].failures[0].reason

@@ -20,21 +20,24 @@ class Placed:
 
     rule: Rule
     group: RuleGroupConfig
+    place: int
+    """Among all rules, in the order of the file."""
 
 
 def in_order(groups: Sequence[RuleGroupConfig]) -> tuple[list[Placed], list[Placed]]:
     """All rules, each after those whose series it reads; and those that read, round about, what they write
     themselves, which come in the order of the file."""
-    waiting = [Placed(rule, group) for group in groups for rule in group.rules]
+    every = [(rule, group) for group in groups for rule in group.rules]
+    waiting = [Placed(rule, group, place) for place, (rule, group) in enumerate(every)]
+    sources = {one.place: _sources(one, waiting) for one in waiting}
     ordered: list[Placed] = []
     while waiting:
-        ready = [
-            one for one in waiting if not any(_reads(one.rule, other.rule) for other in waiting if other is not one)
-        ]
+        missing = {one.place for one in waiting}
+        ready = [one for one in waiting if sources[one.place].isdisjoint(missing)]
         if not ready:
             return [*ordered, *waiting], waiting
         ordered += ready
-        waiting = [one for one in waiting if one not in ready]
+        waiting = [one for one in waiting if not sources[one.place].isdisjoint(missing)]
     return ordered, []
 
 
@@ -44,8 +47,12 @@ def written_names(groups: Sequence[RuleGroupConfig]) -> frozenset[str]:
     return frozenset(names | ({*ALERT_SERIES} if any(isinstance(rule, AlertingRule) for rule in rules) else set()))
 
 
-def _reads(reader: Rule, writer: Rule) -> bool:
-    return any(_selects(selector, writer) for selector in selectors_of(parse(reader.expr)))
+def _sources(reader: Placed, rules: Sequence[Placed]) -> set[int]:
+    """Places of the other rules whose series it reads."""
+    selectors = selectors_of(parse(reader.rule.expr))
+    return {
+        one.place for one in rules if one is not reader and any(_selects(selector, one.rule) for selector in selectors)
+    }
 
 
 def _selects(selector: VectorSelector, writer: Rule) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.server.backtest.result import Episode
 from trackside.server.rules import no_data
-from trackside.server.rules.alerting_rule import Active, alert_labels, resolved_all, step
+from trackside.server.rules.alerting_rule import Active, alert_labels, resolved_all, step, without_data
 from trackside.server.rules.config import AlertingRule, RecordingRule
 from trackside.server.rules.no_data import NoData
 from trackside.server.rules.recording import alert_series, recorded_labels
@@ -74,10 +74,15 @@ async def parts(query: Query, expr: str, grid: Grid) -> AsyncIterator[Part]:
         QueryError: the expression is wrong, asks too much, or gives no vector.
     """
     for first_ms, last_ms in grid.parts():
-        result = await query(expr, first_ms - grid.offset_ms, last_ms - grid.offset_ms, grid.step_ms)
-        if not isinstance(result.value, Matrix):
-            raise QueryError("a rule needs an expression that gives an instant vector or a scalar")
-        yield Part(result.value, np.arange(first_ms, last_ms + 1, grid.step_ms, dtype=np.int64))
+        yield await _part(query, expr, grid, np.arange(first_ms, last_ms + 1, grid.step_ms, dtype=np.int64))
+
+
+async def _part(query: Query, expr: str, grid: Grid, times_ms: Int64s) -> Part:
+    first_ms, last_ms = int(times_ms[0]) - grid.offset_ms, int(times_ms[-1]) - grid.offset_ms
+    result = await query(expr, first_ms, last_ms, grid.step_ms)
+    if not isinstance(result.value, Matrix):
+        raise QueryError("a rule needs an expression that gives an instant vector or a scalar")
+    return Part(result.value, times_ms)
 
 
 async def replay_recording(query: Query, rule: RecordingRule, grid: Grid, store: ScratchStore) -> None:
@@ -129,12 +134,12 @@ class AlertReplay:
     def step(self, now_ms: int, samples: list[TemplateSample], data: list[TemplateSample] | None) -> None:
         """`data`: which series there were, for rules that care; None for those that do not."""
         active = [self._active(sample, now_ms) for sample in samples]
-        kept = self._missing(active, data) if data is not None else {}
-        if data is not None and self.rule.no_data is NoData.ALERT:
-            active += [Active(labels, Labels(), math.nan) for labels in kept]
-            if not (data or active):
+        kept: dict[Labels, Alert] = {}
+        if data is not None:
+            again, kept = without_data(self.alerts, active, self.rule, (sample.labels for sample in data))
+            active += again
+            if self.rule.no_data is NoData.ALERT and not (data or active):
                 active.append(self._active(TemplateSample(Labels(), math.nan), now_ms))
-            kept = {}
         after = step(self.alerts, active, self.rule, now_ms) | kept
         living = sum(alert.state is not AlertState.RESOLVED for alert in after.values())
         if 0 < self.limit < living:
@@ -144,11 +149,6 @@ class AlertReplay:
 
     def end(self) -> None:
         self.episodes += [_episode(alert, None) for alert in self.alerts.values()]
-
-    def _missing(self, active: list[Active], data: list[TemplateSample]) -> dict[Labels, Alert]:
-        own = [name for name, _ in self.rule.labels]
-        holding = (one.labels for one in active)
-        return no_data.missing(self.alerts, holding, (sample.labels for sample in data), own)
 
     def _active(self, sample: TemplateSample, now_ms: int) -> Active:
         expansion = Expansion(sample.labels, sample.value, self.external, {}, now_ms)
@@ -207,10 +207,7 @@ async def _data(query: Query, rule: AlertingRule, grid: Grid, part: Part) -> Par
     """Which series there were in the time of `part`, for a rule that cares."""
     if rule.no_data is NoData.RESOLVE:
         return None
-    same = replace(grid, start_ms=int(part.times_ms[0]), end_ms=int(part.times_ms[-1]))
-    async for found in parts(query, no_data.data_expr(rule.expr), same):
-        return found
-    return None
+    return await _part(query, no_data.data_expr(rule.expr), grid, part.times_ms)
 
 
 def _episode(alert: Alert, ended_ms: int | None) -> Episode:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 from trackside.model.labels import Labels
+from trackside.model.moments import rfc3339
 
 SHORT_MS = 300_000
 """An alert that is over sooner was most likely not worth waking anyone."""
@@ -84,19 +84,19 @@ class BacktestResult:
         return dict(sorted(counts.items()))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is; read by whoever shows it."""
+    """How far it is."""
 
     done: int = 0
     total: int = 1
-    doing: str = field(default="")
+    doing: str = ""
 
 
 def as_json(result: BacktestResult) -> dict[str, object]:
     return {
-        "start": _rfc3339(result.start_ms),
-        "end": _rfc3339(result.end_ms),
+        "start": rfc3339(result.start_ms),
+        "end": rfc3339(result.end_ms),
         "rules": [_rule(rule, result) for rule in result.rules],
         "told": result.told,
         "notifications": {
@@ -124,9 +124,9 @@ def _episodes(episodes: Sequence[Episode]) -> list[dict[str, object]]:
     return [
         {
             "labels": each.labels.as_dict(),
-            "pendingAt": _rfc3339(each.pending_ms),
-            "firedAt": None if each.fired_ms is None else _rfc3339(each.fired_ms),
-            "endedAt": None if each.ended_ms is None else _rfc3339(each.ended_ms),
+            "pendingAt": rfc3339(each.pending_ms),
+            "firedAt": None if each.fired_ms is None else rfc3339(each.fired_ms),
+            "endedAt": None if each.ended_ms is None else rfc3339(each.ended_ms),
             # JSON has no NaN.
             "value": repr(each.value),
         }
@@ -136,14 +136,9 @@ def _episodes(episodes: Sequence[Episode]) -> list[dict[str, object]]:
 
 def _sent(sent: Sent) -> dict[str, object]:
     return {
-        "at": _rfc3339(sent.at_ms),
+        "at": rfc3339(sent.at_ms),
         "receiver": sent.receiver,
         "integration": sent.integration,
         "reason": sent.reason,
         "alerts": list(sent.alerts),
     }
-
-
-def _rfc3339(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms // 1_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1_000:03}Z"

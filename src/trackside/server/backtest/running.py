@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from trackside.exceptions import QueryError
 from trackside.model.alerts import Alert
-from trackside.model.labels import Labels
 from trackside.server.backend import MetricsBackend
 from trackside.server.backtest.notifications import Telling, would_be_sent
 from trackside.server.backtest.order import Placed, in_order, written_names
@@ -16,10 +15,10 @@ from trackside.server.backtest.replay import AlertReplay, Grid, Query, replay_al
 from trackside.server.backtest.result import BacktestResult, Episode, Progress, RuleResult
 from trackside.server.promql.embedded import EmbeddedBackend
 from trackside.server.promql.engine import Engine
+from trackside.server.rules.alerting_rule import outgoing
 from trackside.server.rules.config import AlertingRule, RecordingRule, RuleGroupConfig
 from trackside.server.rules.scratch import ScratchStore
 from trackside.server.rules.templates import ExternalFacts
-from trackside.server.series import QueryResult
 from trackside.server.storage import Querier
 
 MAX_STEPS = 2_000_000
@@ -51,7 +50,7 @@ async def run_on_store(
     overlay = Overlay(history, written, written_names(backtest.groups))
     backend = EmbeddedBackend(Engine(overlay), overlay)
     try:
-        return await _Run(backtest, _range(backend), written, progress, records=True).run()
+        return await _Run(backtest, backend.query_range, written, progress, records=True).run()
     finally:
         backend.close()
 
@@ -64,14 +63,7 @@ async def run_on_server(
     Raises:
         QueryError: the server does not answer, or the backtest is too long.
     """
-    return await _Run(backtest, _range(backend), ScratchStore(), progress, records=False).run()
-
-
-def _range(backend: MetricsBackend) -> Query:
-    async def query(expr: str, start_ms: int, end_ms: int, step_ms: int) -> QueryResult:
-        return await backend.query_range(expr, start_ms, end_ms, step_ms)
-
-    return query
+    return await _Run(backtest, backend.query_range, ScratchStore(), progress, records=False).run()
 
 
 @dataclass(slots=True, eq=False)
@@ -89,27 +81,21 @@ class _Run:
         notes = [f"rule {one.rule.name} reads, round about, what it writes itself" for one in circular]
         if not self.records and any(isinstance(one.rule, RecordingRule) for one in ordered):
             notes.append("series of recording rules are those that the server has stored")
-        found: dict[tuple[str, str, int], RuleResult] = {}
-        for place, placed in enumerate(ordered):
-            self.report(Progress(place, len(ordered), placed.rule.name))
+        found: dict[int, RuleResult] = {}
+        for done, placed in enumerate(ordered):
+            self.report(Progress(done, len(ordered), placed.rule.name))
             result = await self._replayed(placed)
             if result is not None:
-                found[placed.group.file, placed.group.name, placed.group.rules.index(placed.rule)] = result
+                found[placed.place] = result
         self.report(Progress(len(ordered), len(ordered)))
-        rules = tuple(
-            found[group.file, group.name, place]
-            for group in self.backtest.groups
-            for place in range(len(group.rules))
-            if (group.file, group.name, place) in found
-        )
-        return self._result(rules, notes)
+        return self._result(tuple(found[place] for place in sorted(found)), notes)
 
     def _result(self, rules: tuple[RuleResult, ...], notes: list[str]) -> BacktestResult:
         backtest = self.backtest
         sent = []
         if backtest.telling is not None:
             external = backtest.external.labels
-            told = [(at_ms, _outgoing(alert, external)) for at_ms, alert in self.transitions]
+            told = [(at_ms, outgoing(alert, external)) for at_ms, alert in self.transitions]
             sent = [
                 each
                 for each in would_be_sent(told, backtest.telling, backtest.end_ms)
@@ -156,7 +142,3 @@ class _Run:
             raise QueryError(
                 f"{steps:,} evaluations; a backtest has at most {MAX_STEPS:,}: take a shorter time, or fewer rules"
             )
-
-
-def _outgoing(alert: Alert, external: Labels) -> Alert:
-    return replace(alert, labels=external.merged(alert.labels)) if external else alert

@@ -29,7 +29,7 @@ from trackside.server.promql.syntax import (
     VectorMatching,
     VectorSelector,
 )
-from trackside.server.promql.walk import children
+from trackside.server.promql.walk import children, walk
 
 RATES = frozenset(("rate", "irate", "increase"))
 SELECTING = frozenset(("topk", "bottomk", "limitk", "limit_ratio"))
@@ -95,7 +95,7 @@ def number_of(expr: Expr) -> float | None:
 def comparisons(expr: Expr) -> Iterator[tuple[Binary, Expr, float]]:
     """Each comparison of a vector with a number: it, the vector, the number. Turned round where the number is left."""
     turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-    for each, _ in walk_with_path(expr):
+    for each in walk(expr):
         if isinstance(each, Binary) and each.op in COMPARISONS:
             right, left = number_of(each.right), number_of(each.left)
             if right is not None and left is None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trackside.exceptions import QueryError
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import METRIC_NAME, Labels
+from trackside.server.rules import no_data
 from trackside.server.rules.config import AlertingRule
+from trackside.server.rules.no_data import NoData
 
 RESOLVED_RETENTION_MS = 15 * 60_000
 """How long a resolved alert is kept and offered again: whoever missed the end of it must still hear of it."""
@@ -52,6 +55,22 @@ def step(alerts: Alerts, active: Sequence[Active], rule: AlertingRule, now_ms: i
     for labels, one in found.items():
         after[labels] = _begun(one, rule, now_ms)
     return after
+
+
+def without_data(
+    alerts: Alerts, active: Iterable[Active], rule: AlertingRule, data: Iterable[Labels]
+) -> tuple[list[Active], dict[Labels, Alert]]:
+    """Of the alerts whose series are not among `data`: what counts as active all the same, and what stays as it is."""
+    own = [name for name, _ in rule.labels]
+    gone = no_data.missing(alerts, (one.labels for one in active), data, own)
+    if rule.no_data is NoData.ALERT:
+        return [Active(labels, one.annotations, math.nan, one.generator_url) for labels, one in gone.items()], {}
+    return [], gone
+
+
+def outgoing(alert: Alert, external: Labels) -> Alert:
+    """As it leaves the rules: with the labels that say which server it comes from."""
+    return replace(alert, labels=external.merged(alert.labels)) if external else alert
 
 
 def resolved_all(alerts: Alerts, now_ms: int) -> dict[Labels, Alert]:

@@ -16,7 +16,7 @@ from trackside.server.rules import no_data
 from trackside.server.rules.no_data import NoData
 from trackside.server.rules.templates import compiled
 from trackside.server.schema import DurationMs, Section
-from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
+from trackside.server.yamlfile import YamlDocument, parse_yaml, read_file, section_of
 
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -110,29 +110,23 @@ def load_rule_file(file: Path) -> tuple[RuleGroupConfig, ...]:
     Raises:
         ConfigError: it cannot be read, or `parse_rule_file` refuses it.
     """
-    return parse_rule_file(read_rules_text(file), str(file))
-
-
-def read_rules_text(file: Path) -> str:
-    """
-    Raises:
-        ConfigError: it cannot be read, or is not text.
-    """
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text: byte {error.start} cannot be decoded") from error
+    return parse_rule_file(read_file(file), str(file))
 
 
 def parse_rule_file(text: str, file: str) -> tuple[RuleGroupConfig, ...]:
     """
     Raises:
+        ConfigError: it is no YAML, or `groups_in` refuses it.
+    """
+    return groups_in(parse_yaml(text, file))
+
+
+def groups_in(document: YamlDocument) -> tuple[RuleGroupConfig, ...]:
+    """
+    Raises:
         ConfigError: with one line for each mistake: file, line, key, what is wrong and what was expected; of an
             expression also the part that is wrong, marked.
     """
-    document = parse_yaml(text, file)
     sections = section_of(document, RuleFile).groups
     errors = [str(error) for index, group in enumerate(sections) for error in _group_errors(document, group, index)]
     names: set[str] = set()
@@ -143,7 +137,7 @@ def parse_rule_file(text: str, file: str) -> tuple[RuleGroupConfig, ...]:
         names.add(group.name)
     if errors:
         raise ConfigError("\n".join(errors))
-    return tuple(_group(group, file) for group in sections)
+    return tuple(_group(group, document.file) for group in sections)
 
 
 def duplicate_rules(groups: Sequence[RuleGroupConfig]) -> list[str]:

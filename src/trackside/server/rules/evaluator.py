@@ -14,7 +14,7 @@ from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.server.clock import Clock
 from trackside.server.rules import no_data
-from trackside.server.rules.alerting_rule import Active, alert_labels, resolved_all, step
+from trackside.server.rules.alerting_rule import Active, alert_labels, resolved_all, step, without_data
 from trackside.server.rules.collector import RuleMetrics
 from trackside.server.rules.config import AlertingRule, RecordingRule, Rule, RuleGroupConfig
 from trackside.server.rules.no_data import NoData
@@ -96,11 +96,6 @@ class Evaluator:
         kept: dict[Labels, Alert] = {}
         if rule.no_data is not NoData.RESOLVE:
             kept = await self._missing(state, rule, active, now_ms)
-        if rule.no_data is NoData.ALERT:
-            active += [
-                Active(labels, alert.annotations, math.nan, alert.generator_url) for labels, alert in kept.items()
-            ]
-            kept = {}
         after = step(state.alerts, active, rule, now_ms) | kept
         state.unseen.difference_update(one.labels for one in active)
         if not settled:
@@ -118,16 +113,16 @@ class Evaluator:
     async def _missing(
         self, state: RuleState, rule: AlertingRule, active: list[Active], now_ms: int
     ) -> dict[Labels, Alert]:
-        """The alerts whose series are gone. Where that is reason enough for an alert of its own, it joins `active`."""
+        """The alerts that stay as they are, their series being gone. Those for which that counts join `active`."""
         living = any(alert.state is not AlertState.RESOLVED for alert in state.alerts.values())
         if not (living or (rule.no_data is NoData.ALERT and not active)):
             return {}
         data = vector(await self.query(no_data.data_expr(rule.expr), now_ms - self.query_offset_ms))
-        own = [name for name, _ in rule.labels]
-        found = no_data.missing(state.alerts, (one.labels for one in active), (sample.labels for sample in data), own)
-        if rule.no_data is NoData.ALERT and not (data or active or found):
+        again, kept = without_data(state.alerts, active, rule, (sample.labels for sample in data))
+        active += again
+        if rule.no_data is NoData.ALERT and not (data or active):
             active += await self._expanded(rule, [TemplateSample(Labels(), math.nan)], now_ms)
-        return found
+        return kept
 
     def _write(self, state: RuleState, series: dict[Labels, float], time_ms: int) -> None:
         appended = state.writer.write(series, time_ms)

@@ -17,7 +17,7 @@ from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database
 from trackside.server.rules import store
-from trackside.server.rules.alerting_rule import resolved_all
+from trackside.server.rules.alerting_rule import outgoing, resolved_all
 from trackside.server.rules.collector import RuleMetrics
 from trackside.server.rules.config import AlertingRule, RecordingRule, Rule, RuleGroupConfig
 from trackside.server.rules.evaluator import Evaluator, RuleState, keyed
@@ -123,9 +123,10 @@ class RuleGroup:
         self._seconds = self._ports.clock.monotonic_s() - started_s
         self._metrics.finished(self.label, now_ms, self._seconds, missed)
         await self._save(before, now_ms)
+        external = self._settings.external.labels
         alerts = {alert.labels: alert for alert in resumed}
         alerts |= {alert.labels: alert for state in self.rules for alert in state.alerts.values()}
-        return [self._outgoing(alert) for alert in alerts.values() if alert.state is not AlertState.PENDING]
+        return [outgoing(alert, external) for alert in alerts.values() if alert.state is not AlertState.PENDING]
 
     async def end(self, now_ms: int) -> list[Alert]:
         """The group is no longer configured: its series end, and what fired is resolved."""
@@ -139,7 +140,7 @@ class RuleGroup:
             except TracksideError as error:
                 _log.warning("cannot end the series of rule %s: %s", state.key, error)
             resolved += resolved_all(state.alerts, now_ms).values()
-        return [self._outgoing(alert) for alert in resolved]
+        return [outgoing(alert, self._settings.external.labels) for alert in resolved]
 
     def _resume(self, now_ms: int) -> list[Alert]:
         """At the first evaluation after a start: the time that was not observed does not count for `for`."""
@@ -166,10 +167,6 @@ class RuleGroup:
             # An alert must go out though the disk is full.
             self._metrics.state_write_failures.inc()
             _log.warning("cannot save the state of rule group %s: %s", self.label, error)
-
-    def _outgoing(self, alert: Alert) -> Alert:
-        external = self._settings.external.labels
-        return replace(alert, labels=external.merged(alert.labels)) if external else alert
 
 
 def _changes(rules: Sequence[RuleState], before: Sequence[dict[Labels, Alert]]) -> store.Changes:

@@ -12,6 +12,7 @@ from functools import partial
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.rules import RuleGroupStatus
 from trackside.server.rules import store
+from trackside.server.rules.alerting_rule import outgoing
 from trackside.server.rules.collector import RuleMetrics
 from trackside.server.rules.config import RuleGroupConfig
 from trackside.server.rules.group import RuleGroup, RulePorts, RuleSettings
@@ -131,8 +132,7 @@ class RuleGroups:
                 await self._write(partial(store.save, group=key, changes=changes, now_ms=stored.last_evaluation_ms))
         self._stored = {}
         external = self._settings.external.labels
-        outgoing = [replace(alert, labels=external.merged(alert.labels)) for alert in resolved]
-        self._sink(outgoing, now_ms, self._settings.evaluation_interval_ms)
+        self._sink([outgoing(alert, external) for alert in resolved], now_ms, self._settings.evaluation_interval_ms)
 
     async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:

@@ -23,7 +23,7 @@ class ExternalFacts:
 
     url: str = ""
     """Without a trailing slash."""
-    labels: Labels = Labels()  # noqa: RUF009 - frozen, so safe to share
+    labels: Labels = Labels()
 
 
 class _Data(Object):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -49,6 +50,8 @@ def markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
+# Some 10 ms for a runbook of a dozen alerts, and each page about an alert asks for it.
+@lru_cache(maxsize=64)
 def parse_markdown(text: str, file: str) -> MarkdownFile:
     """Any text is Markdown; beyond a million characters it is cut off."""
     tokens = markdown().parse(text[:MAX_CHARACTERS])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from trackside.server.lint.facts import Facts
 from trackside.server.lint.finding import Finding, Level, Subject
+from trackside.server.lint.linter import lint
 from trackside.server.runbooks.chapters import Chapter, Link, MarkdownFile, anchor
 from trackside.server.runbooks.shelf import Shelf
 
@@ -18,6 +21,12 @@ def documented(subjects: Sequence[Subject], shelf: Shelf) -> frozenset[str] | No
     alerts = [subject for subject in subjects if subject.kind == "alert"]
     found = frozenset(each.name for each in alerts if shelf.find(each.name, each.annotations) is not None)
     return found or None
+
+
+def lint_all(subjects: Sequence[Subject], facts: Facts, shelf: Shelf) -> list[Finding]:
+    """What is wrong with the rules, which may have a runbook each, and with the runbooks."""
+    facts = replace(facts, runbooks=documented(subjects, shelf))
+    return lint(subjects, facts) + lint_runbooks(subjects, shelf)
 
 
 def lint_runbooks(subjects: Sequence[Subject], shelf: Shelf) -> list[Finding]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trackside.server.lint.checks.texts import RUNBOOK_ANNOTATIONS
 from trackside.server.runbooks.chapters import Chapter, MarkdownFile, parse_markdown
 
 FOLDER = "runbooks"
-ANNOTATIONS = ("runbook", "runbook_url")
 MOST_FILES = 500
 MAX_BYTES = 4 << 20
 _WORD = re.compile(r"[^a-z0-9]+")
@@ -22,7 +22,6 @@ _ASIDE = frozenset(("readme", "changelog", "contributing", "license"))
 class Runbook:
     """What is written for one alert."""
 
-    alert: str
     title: str
     file: str = ""
     line: int = 0
@@ -49,23 +48,19 @@ class Shelf:
 
     def find(self, alert: str, annotations: Mapping[str, str]) -> Runbook | None:
         """What the alert's annotation says, a file with its name, or a chapter with its name; in this order."""
-        said = next((annotations[name] for name in ANNOTATIONS if annotations.get(name)), "")
+        said = next((annotations[name] for name in RUNBOOK_ANNOTATIONS if annotations.get(name)), "")
         if said.startswith(("http://", "https://")):
-            return Runbook(alert, alert, url=said)
+            return Runbook(alert, url=said)
         known = self._by_name.get(_key(_target(said))) if said else None
-        known = known or self._by_name.get(_key(alert))
-        return None if known is None else Runbook(alert, known.title, known.file, known.line, known.chapter)
+        return known or self._by_name.get(_key(alert))
 
 
-def read_shelf(rule_files: Iterable[str], patterns: Sequence[str] = ()) -> Shelf:
-    """The files in `runbooks` beside each rule file, those beside the rule file itself, and those that `patterns`
-    name. What cannot be read is left out: a rule must not fail for its runbook."""
+def read_shelf(rule_files: Iterable[str]) -> Shelf:
+    """The files in `runbooks` beside each rule file, and those beside the rule file itself. What cannot be read is left
+    out: a rule must not fail for its runbook."""
     paths: dict[Path, None] = {}
     for folder in dict.fromkeys(Path(file).parent for file in rule_files if Path(file).is_file()):
         paths |= dict.fromkeys(sorted((folder / FOLDER).glob("**/*.md")) + sorted(folder.glob("*.md")))
-    for pattern in patterns:
-        parent, name = Path(pattern).parent, Path(pattern).name
-        paths |= dict.fromkeys(sorted(parent.glob(name)))
     return Shelf.of(parse_markdown(text, str(path)) for path, text in _texts(list(paths)[:MOST_FILES]))
 
 
@@ -83,9 +78,9 @@ def _named(file: MarkdownFile) -> dict[str, Runbook]:
     stem = Path(file.file).stem
     whole = Chapter(file.chapters[0].title if file.chapters else stem, 1, 1, file.tokens)
     if Path(file.file).parent.name == FOLDER or not file.chapters:
-        found[_key(stem)] = Runbook("", whole.title, file.file, 1, whole)
+        found[_key(stem)] = Runbook(whole.title, file.file, 1, whole)
     for chapter in file.chapters:
-        found.setdefault(_key(chapter.title), Runbook("", chapter.title, file.file, chapter.line, chapter))
+        found.setdefault(_key(chapter.title), Runbook(chapter.title, file.file, chapter.line, chapter))
     return found
 
 

@@ -11,16 +11,17 @@ from trackside.server.lint.finding import Level, Problem, Subject
 from trackside.server.lint.reading import SELECTING, Path, replaced, text_of, walk_with_path
 from trackside.server.promql.select import unwrapped
 from trackside.server.promql.syntax import Aggregate, Call, Expr, VectorSelector
+from trackside.server.promql.walk import walk
 
 _SHARES = re.compile(r".*_(rate|ratio|percent|percentage|average|avg|mean)")
 
 
 def topk_by(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L6: `topk(5, …) by (endpoint)` is the top 5 within each endpoint, which is all of them."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not (isinstance(expr, Aggregate) and expr.op in SELECTING and expr.grouping and not expr.without):
             continue
-        if any(isinstance(inner, Aggregate) for inner, _ in walk_with_path(expr.expr)):
+        if any(isinstance(inner, Aggregate) for inner in walk(expr.expr)):
             continue
         param = text_of(expr.param) if expr.param is not None else "5"
         yield Problem(
@@ -102,9 +103,8 @@ def _alike(name: str, facts: Facts) -> int:
 
 def _with_max(subject: Subject, expr: VectorSelector, path: Path) -> str:
     parent: Expr | None = path[-1] if path else None
-    if isinstance(parent, Aggregate) and parent.op == "sum":
-        return replaced(subject.expr, (parent.span, f"max({text_of(expr)})"))
-    return replaced(subject.expr, (expr.span, f"max({text_of(expr)})"))
+    instead = parent if isinstance(parent, Aggregate) and parent.op == "sum" else expr
+    return replaced(subject.expr, (instead.span, f"max({text_of(expr)})"))
 
 
 def _from_counters(expr: VectorSelector) -> str:

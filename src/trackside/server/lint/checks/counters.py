@@ -10,6 +10,7 @@ from trackside.server.lint.reading import Path, replaced, text_of, walk_with_pat
 from trackside.server.lint.words import natural_window
 from trackside.server.promql.signatures import COMPARISONS
 from trackside.server.promql.syntax import Aggregate, Binary, Call, Expr, MatrixSelector, VectorSelector
+from trackside.server.promql.walk import walk
 
 # Functions for which a counter is as good as anything, or which are made for one.
 _FOR_COUNTERS = frozenset(
@@ -43,7 +44,7 @@ def counter_without_rate(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 def total_of_a_gauge(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L16: a gauge whose name says that it is a counter."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if isinstance(expr, VectorSelector) and metric_name(expr).endswith("_total"):
             name = metric_name(expr)
             if facts.type_of(name) == "gauge":
@@ -58,7 +59,7 @@ def total_of_a_gauge(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 def rate_of_a_gauge(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L16: `rate` of what may fall takes each fall for a start from 0."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not (isinstance(expr, Call) and expr.function in ("rate", "increase", "irate")):
             continue
         inner = expr.args[0]
@@ -91,8 +92,5 @@ def _grown(subject: Subject, expr: VectorSelector, path: Path) -> str:
     window = natural_window(subject.words, subject.kind)
     grown = f"increase({text_of(expr)}[{window}])"
     parent: Expr | None = path[-1] if path else None
-    if isinstance(parent, Aggregate):
-        return replaced(subject.expr, (expr.span, grown))
-    if isinstance(parent, Binary) and parent.op not in COMPARISONS:
-        return replaced(subject.expr, (expr.span, grown))
-    return replaced(subject.expr, (expr.span, f"sum({grown})"))
+    is_part = isinstance(parent, Aggregate) or (isinstance(parent, Binary) and parent.op not in COMPARISONS)
+    return replaced(subject.expr, (expr.span, grown if is_part else f"sum({grown})"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from trackside.model.labels import METRIC_NAME
 from trackside.model.matchers import MatchOp
 from trackside.server.lint.facts import Facts, metric_name
 from trackside.server.lint.finding import Level, Problem, Subject
@@ -20,6 +21,7 @@ from trackside.server.lint.reading import (
 from trackside.server.lint.words import speak_of_time_spent
 from trackside.server.promql.select import unwrapped
 from trackside.server.promql.syntax import Aggregate, Call, Expr, MatrixSelector, VectorSelector
+from trackside.server.promql.walk import selectors_of, walk
 
 
 def bare_histogram(subject: Subject, facts: Facts) -> Iterator[Problem]:
@@ -35,7 +37,7 @@ def bare_histogram(subject: Subject, facts: Facts) -> Iterator[Problem]:
         else:
             quantile = "0.95"
             why = "a histogram has series only as _bucket, _sum and _count"
-        others = [str(m) for m in expr.matchers if m.name not in ("quantile", "__name__")]
+        others = [str(m) for m in expr.matchers if m.name not in ("quantile", METRIC_NAME)]
         selector = f"{name}_bucket{{{','.join(others)}}}" if others else f"{name}_bucket"
         alone = not any(isinstance(outer, Call | MatrixSelector) for outer in path)
         better = f"histogram_quantile({quantile}, sum by (le) (rate({selector}[5m])))"
@@ -97,11 +99,11 @@ def ranked_by_calls(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L6: the most frequent where the text asks for what takes the most time."""
     if not speak_of_time_spent(subject.words):
         return
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not (isinstance(expr, Aggregate) and expr.op in ("topk", "bottomk")):
             continue
-        for inner, _path in walk_with_path(expr.expr):
-            selector = rated_selector(inner) if is_rate(inner) and isinstance(inner, Call) else None
+        for inner in walk(expr.expr):
+            selector = rated_selector(inner) if isinstance(inner, Call) else None
             if selector is None or not metric_name(selector).endswith("_seconds_count"):
                 continue
             name = metric_name(selector)
@@ -118,7 +120,7 @@ def _is_buckets(expr: Expr) -> bool:
 
 
 def _name(expr: Expr) -> str:
-    return next((metric_name(each) for each, _ in walk_with_path(expr) if isinstance(each, VectorSelector)), "")
+    return next(map(metric_name, selectors_of(expr)), "")
 
 
 def _loses_le(expr: Aggregate) -> bool:

@@ -13,7 +13,7 @@ from trackside.server.lint.finding import Level, Problem, Subject
 from trackside.server.lint.reading import comparisons, replaced, text_of, walk_with_path
 from trackside.server.promql.select import unwrapped
 from trackside.server.promql.syntax import Aggregate, Binary, Call, Expr, VectorSelector
-from trackside.server.promql.walk import rebuilt, selectors_of
+from trackside.server.promql.walk import rebuilt, selectors_of, walk
 from trackside.server.regex import predicate
 from trackside.server.rules import no_data
 
@@ -108,7 +108,7 @@ def _silence_level(limit: float, facts: Facts) -> Level:
 
 
 def _absences(expr: Expr) -> list[Expr]:
-    return [each for each, _ in walk_with_path(expr) if isinstance(each, Call) and each.function.startswith("absent")]
+    return [each for each in walk(expr) if isinstance(each, Call) and each.function.startswith("absent")]
 
 
 def _bare(vector: Expr) -> VectorSelector | None:

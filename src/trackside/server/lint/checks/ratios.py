@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trackside.model.labels import Labels
+from trackside.model.labels import METRIC_NAME, Labels
 from trackside.server.lint.facts import ZERO_WITHOUT_LIMIT, Facts, metric_name
 from trackside.server.lint.finding import Level, Problem, Subject
 from trackside.server.lint.reading import (
@@ -31,6 +31,7 @@ from trackside.server.lint.words import (
 from trackside.server.promql.select import unwrapped
 from trackside.server.promql.signatures import COMPARISONS, SET_OPERATORS
 from trackside.server.promql.syntax import Aggregate, Binary, Call, Expr, VectorSelector
+from trackside.server.promql.walk import selectors_of, walk
 
 _STATUS = re.compile(r"(http_)?(response_)?(status|code|status_code|outcome|result|grpc_code)")
 _BAD = re.compile(r"_(failed|failures?|errors?|errored|dropped|rejected|timeouts?)(?=_|$)")
@@ -96,7 +97,7 @@ def rate_of_each_series(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 def same_metric_divided(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L2: `rate(a{code="500"}[5m]) / rate(a[5m])` divides each series by itself."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not (isinstance(expr, Binary) and expr.op == "/" and matched_by_all_labels(expr)):
             continue
         left, right = rated_selector(expr.left), rated_selector(expr.right)
@@ -113,7 +114,7 @@ def same_metric_divided(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 def labels_never_match(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L3: two sides without a label set in common, so that nothing is ever found."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not isinstance(expr, Binary) or expr.op in SET_OPERATORS or not matched_by_all_labels(expr):
             continue
         left, right = result_labels(expr.left, facts), result_labels(expr.right, facts)
@@ -133,7 +134,7 @@ def labels_never_match(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 def divided_by_zero(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L10: a divisor that is 0 where there is no limit, which makes +Inf of any share."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not (isinstance(expr, Binary) and expr.op == "/"):
             continue
         divisor = unwrapped(expr.right)
@@ -168,12 +169,12 @@ def _ever_equal(expr: Binary, facts: Facts) -> bool:
     """Whether series of both sides may have the same labels after all: not all series have all labels."""
     sides = []
     for side in (expr.left, expr.right):
-        selectors = [each for each, _ in walk_with_path(side) if isinstance(each, VectorSelector)]
-        aggregated = any(isinstance(each, Aggregate) for each, _ in walk_with_path(side))
+        selectors = selectors_of(side)
+        aggregated = any(isinstance(each, Aggregate) for each in walk(side))
         series = facts.series_of(metric_name(selectors[0])) if len(selectors) == 1 and not aggregated else None
         if series is None:
             return False
-        sides.append({labels.without("__name__") for labels in series})
+        sides.append({labels.without(METRIC_NAME) for labels in series})
     return bool(sides[0] & sides[1])
 
 
@@ -220,11 +221,11 @@ def _both_summed(subject: Subject, expr: Binary) -> str:
 
 
 def _names(expr: Expr) -> set[str]:
-    return {metric_name(each) for each, _ in walk_with_path(expr) if isinstance(each, VectorSelector)}
+    return set(map(metric_name, selectors_of(expr)))
 
 
 def _selected(expr: Expr) -> VectorSelector:
-    return next(each for each, _ in walk_with_path(expr) if isinstance(each, VectorSelector))
+    return selectors_of(expr)[0]
 
 
 def _latest(labels: Labels, facts: Facts) -> float | None:

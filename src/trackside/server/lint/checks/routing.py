@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from trackside.exceptions import TemplateError
 from trackside.model.durations import format_duration, parse_duration
+from trackside.server.alerting.matchers import parse_matchers
+from trackside.server.alerting.route import GROUP_INTERVAL_MS, REPEAT_INTERVAL_MS
 from trackside.server.gotemplate.parser import parse
 from trackside.server.lint.facts import Facts
 from trackside.server.lint.finding import Finding, Level
@@ -24,9 +26,7 @@ MOST_GROUPS = 100
 _UNBOUNDED = re.compile(
     r"(user|customer|account|session|request|trace|order|message|tenant|device|client)_?(id|name)?|e?mail|ip|uuid|url|path"
 )
-_MATCHER = re.compile(r"\s*\"?([\w.:]+)\"?\s*(=~|!~|!=|=)\s*\"?(.*?)\"?\s*")
 _CALLED = re.compile(r"\{\{-?\s*template\s+[\"`]([^\"`]+)[\"`]")
-_DEFAULT_GROUP_INTERVAL_MS, _DEFAULT_REPEAT_INTERVAL_MS = 300_000, 14_400_000
 
 Matchers = frozenset[tuple[str, str, str]]
 
@@ -75,8 +75,8 @@ def routed_labels(tree: Any) -> frozenset[str]:
 
 
 def _route(tree: Mapping[str, Any], path: Path, parent: _Route | None) -> _Route:
-    group_ms = parent.group_interval_ms if parent is not None else _DEFAULT_GROUP_INTERVAL_MS
-    repeat_ms = parent.repeat_interval_ms if parent is not None else _DEFAULT_REPEAT_INTERVAL_MS
+    group_ms = parent.group_interval_ms if parent is not None else GROUP_INTERVAL_MS
+    repeat_ms = parent.repeat_interval_ms if parent is not None else REPEAT_INTERVAL_MS
     return _Route(
         tree, path, _duration_ms(tree, "group_interval", group_ms), _duration_ms(tree, "repeat_interval", repeat_ms)
     )
@@ -210,14 +210,15 @@ def _matchers(tree: Mapping[str, Any]) -> Matchers:
         found |= {(str(name), op, str(value)) for name, value in (tree.get(key) or {}).items()}
     texts = tree.get("matchers") or ()
     for text in [texts] if isinstance(texts, str) else texts:
-        for part in str(text).strip().removeprefix("{").removesuffix("}").split(","):
-            if (matched := _MATCHER.fullmatch(part)) is not None:
-                found.add((matched[1], matched[2], matched[3]))
+        try:
+            found |= {(each.name, each.op.value, each.value) for each in parse_matchers(str(text))}
+        except ValueError:
+            continue  # said where the file is loaded
     return frozenset(found)
 
 
 def _finding(
     document: YamlDocument, path: Path, number: str, sentence: str, corrected: str = "", level: Level = Level.WARNING
 ) -> Finding:
-    finding = Finding(number, ROUTING_TITLES[number], level, "", document.file, document.line(path), sentence)
-    return replace(finding, corrected=corrected)
+    line = document.line(path)
+    return Finding(number, ROUTING_TITLES[number], level, "", document.file, line, sentence, corrected=corrected)

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 from trackside.server.lint.facts import Facts
 from trackside.server.lint.finding import Level, Problem, Subject
-from trackside.server.lint.reading import replaced, result_labels, walk_with_path
+from trackside.server.lint.reading import replaced, result_labels
 from trackside.server.promql.syntax import Aggregate
+from trackside.server.promql.walk import walk
 
 URGENCY = frozenset(("severity", "priority", "urgency"))
 """Labels that every alert should have where routes ask for them; others, such as a team, only some alerts have."""
 RUNBOOK_ANNOTATIONS = ("runbook", "runbook_url")
 _USED = re.compile(r"((?:\$labels|\.Labels)\.([A-Za-z_][A-Za-z0-9_]*)|index\s+(?:\$labels|\.Labels)\s+\"([^\"]+)\")")
 _ACTION = re.compile(r"\{\{.*?\}\}", re.S)
+_CONDITION = re.compile(r"\{\{-?\s*(else\s+)?(if|with)\b")
 
 
 def unknown_label_in_text(subject: Subject, facts: Facts) -> Iterator[Problem]:
@@ -59,20 +61,22 @@ def no_runbook(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 
 def _labels_in(text: str) -> list[str]:
+    """Without those that it asks for before: whoever wrote that knows that they may be missing."""
     actions = _ACTION.findall(text)
+    asked_for = {found[1] or found[2] for one in actions if _CONDITION.match(one) for found in _USED.findall(one)}
     # Within them the dot is something else, such as a sample of a query with labels of its own.
     moves_dot = any(re.search(r"\b(range|with)\b", action) for action in actions)
     return [
         name
         for action in actions
         for whole, first, second in _USED.findall(action)
-        if (name := first or second) and not (moves_dot and ".Labels" in whole)
+        if (name := first or second) and name not in asked_for and not (moves_dot and ".Labels" in whole)
     ]
 
 
 def _grouped_by(subject: Subject, name: str) -> str:
     """With the label kept by the outermost aggregation."""
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if isinstance(expr, Aggregate) and not expr.without:
             by = ", ".join((*expr.grouping, name))
             text = subject.expr[expr.span.start : expr.span.end]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from trackside.model.durations import format_duration
 from trackside.server.lint.facts import Facts
 from trackside.server.lint.finding import Level, Problem, Subject
-from trackside.server.lint.reading import RATES, replaced, text_of, walk_with_path
+from trackside.server.lint.reading import RATES, replaced, text_of
 from trackside.server.promql.syntax import Call, MatrixSelector
+from trackside.server.promql.walk import walk
 
 LEAST_SAMPLES = 4
 """In a range: a scrape that fails must not empty it, and rate() needs two."""
@@ -17,7 +18,7 @@ LEAST_SAMPLES = 4
 def short_range(subject: Subject, facts: Facts) -> Iterator[Problem]:
     """L11: `rate(a[30s])` with a sample each 15 s."""
     least_ms = LEAST_SAMPLES * facts.scrape_interval_ms
-    for expr, _ in walk_with_path(subject.tree):
+    for expr in walk(subject.tree):
         if not (isinstance(expr, Call) and expr.function in RATES and isinstance(expr.args[0], MatrixSelector)):
             continue
         matrix = expr.args[0]

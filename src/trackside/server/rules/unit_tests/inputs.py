@@ -9,6 +9,7 @@ import numpy as np
 
 from trackside.exceptions import QueryError
 from trackside.model.labels import Labels
+from trackside.server.promql.engine import DEFAULT_LOOKBACK_MS
 from trackside.server.promql.parser import parse
 from trackside.server.promql.select import unwrapped
 from trackside.server.promql.syntax import VectorSelector
@@ -19,7 +20,6 @@ from trackside.server.rules.unit_tests.native import NativeHistogram
 from trackside.server.rules.unit_tests.notation import Value, parse_metric, parse_values
 from trackside.server.series import Float64s, Int64s, Series
 
-LOOKBACK_MS = 300_000
 # Of all series of a test together.
 MAX_SAMPLES = 10_000_000
 
@@ -92,7 +92,7 @@ class Inputs:
                         end=selector.span.end,
                     )
                 at_ms = (selector.at if isinstance(selector.at, int) else time_ms) - selector.offset_ms
-                seen = [one for when, one in points if at_ms - LOOKBACK_MS < when <= min(at_ms, self.now_ms)]
+                seen = [one for when, one in points if at_ms - DEFAULT_LOOKBACK_MS < when <= min(at_ms, self.now_ms)]
                 if seen:
                     found[labels] = seen[-1]
         return found

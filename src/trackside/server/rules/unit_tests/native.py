@@ -38,7 +38,7 @@ class NativeHistogram:
         Raises:
             QueryError: their buckets differ.
         """
-        if (self.schema, self.zero_width, self.custom_values) != (other.schema, other.zero_width, other.custom_values):
+        if not self._has_buckets_of(other):
             raise QueryError("two histograms of different schema, zero bucket or boundaries cannot be added")
         return replace(
             self,
@@ -61,10 +61,14 @@ class NativeHistogram:
 
     def follows(self, before: NativeHistogram) -> bool:
         """Whether it may be the same counter later: no bucket has fewer observations."""
-        fallen = self.plus(before.scaled(-1)) if self.schema == before.schema else None
-        if fallen is None:
+        if not self._has_buckets_of(before):
             return False
+        fallen = self.plus(before.scaled(-1))
         return min(fallen.count, fallen.zero_count, *(count for _, count in (*fallen.positive, *fallen.negative))) >= 0
+
+    def _has_buckets_of(self, other: NativeHistogram) -> bool:
+        ours = (self.schema, self.zero_width, self.custom_values)
+        return ours == (other.schema, other.zero_width, other.custom_values)
 
     def __str__(self) -> str:
         parts = {

@@ -15,7 +15,7 @@ from trackside.model.labels import Labels
 from trackside.server.clock import VirtualClock
 from trackside.server.promql.engine import Engine
 from trackside.server.rules.collector import RuleMetrics
-from trackside.server.rules.config import AlertingRule, RuleGroupConfig, read_rules_text
+from trackside.server.rules.config import AlertingRule, RuleGroupConfig
 from trackside.server.rules.evaluator import Evaluator, RuleState, keyed
 from trackside.server.rules.recording import SeriesWriter
 from trackside.server.rules.results import vector
@@ -40,7 +40,7 @@ from trackside.server.rules.unit_tests.file import (
 )
 from trackside.server.rules.unit_tests.inputs import Inputs
 from trackside.server.series import QueryResult
-from trackside.server.yamlfile import YamlDocument
+from trackside.server.yamlfile import YamlDocument, read_file
 
 MAX_EVALUATIONS = 1_000_000
 """Of all groups in one test: a mistyped `eval_time` must not run for days."""
@@ -74,7 +74,7 @@ class FileResult:
 def run_test_file(file: Path, only: str = "") -> FileResult:
     """`only`: a regular expression that the name of a test must hold; "" for all."""
     try:
-        parsed, document = parse_test_file(read_rules_text(file), str(file))
+        parsed, document = parse_test_file(read_file(file), str(file))
         groups, notes = rule_groups(parsed, document)
     except ConfigError as error:
         return FileResult(str(file), errors=tuple(str(error).split("\n")))
