@@ -1,9 +1,12 @@
-"""A monitoring server whose clock the test holds, an app it scrapes and a receiver it tells, all without a network."""
+"""A monitoring server whose clock the test holds, an app it scrapes and a receiver it tells, all without a network; and
+a door for hooks of real workers, on a real one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +14,24 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from trackside.jobs.source import JobSource
+from trackside.server.access.admission import Admission
+from trackside.server.access.keys import Keys
+from trackside.server.access.roles import Role
 from trackside.server.app import App, AppSettings, Outside
+from trackside.server.clock import SystemClock
 from trackside.server.config import load_config
+from trackside.server.db.database import Database
+from trackside.server.jobs.ledger import JobsLedger
+from trackside.server.jobs.sampler import Pace, Ports
+from trackside.server.jobs.watch import JobsWatch
+from trackside.server.web.api.job_reports import JobReportsApi
+from trackside.server.web.console import Console
+from trackside.server.web.gate import Gate
 
 START_MS = 1_700_000_000_000
 
@@ -141,3 +158,52 @@ def make_world(tmp_path: Path) -> Iterator[Callable[[str], World]]:
     for world in made:
         world.stop_server()
         world.loop.close()
+
+
+class HookSite:
+    """The ledger, a sampler that is told when to look, and the door that hooks knock at."""
+
+    def __init__(self, folder: Path, name: str, source: JobSource) -> None:
+        self.db, self.clock = Database(folder / "trackside.db"), SystemClock()
+        self.ledger = JobsLedger(self.db)
+        self.watch = JobsWatch({name: (source, Pace())}, Ports(self.db, self.ledger, self.clock, "test"))
+        keys = Keys(self.db, folder, self.clock)
+        self.key = keys.create("workers", Role.OPERATOR)
+        self.looking_key = keys.create("pages", Role.VIEWER)
+        console = Console(
+            None, self.clock, tuple, tuple, lambda newest: (), 0, "1", "http://localhost", str, lambda: self.watch
+        )
+        app = Gate(
+            Starlette(routes=JobReportsApi(console).routes()),
+            Admission(keys, self.clock),
+            "http://localhost",
+            no_auth=False,
+        )
+        self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        until = time.monotonic() + 10
+        while not self.server.started:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        self.url = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.watch.stop()
+        self.db.close()
+
+
+@pytest.fixture
+def hook_site(tmp_path: Path) -> Iterator[Callable[[str, JobSource], HookSite]]:
+    """`hook_site(name, source)`: one that looks at that source under that name."""
+    sites: list[HookSite] = []
+
+    def made(name: str, source: JobSource) -> HookSite:
+        sites.append(HookSite(tmp_path, name, source))
+        return sites[-1]
+
+    yield made
+    for site in sites:
+        site.close()

@@ -5,14 +5,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 from redis import Redis
-from starlette.applications import Starlette
 
 from trackside.jobs.arq.source import ArqSource
 from trackside.jobs.celery.broker import Settings
@@ -23,17 +20,6 @@ from trackside.jobs.redis_store import connected
 from trackside.jobs.rq.source import RqSource
 from trackside.jobs.sql.plain import plain
 from trackside.jobs.sql.source import open_jobs
-from trackside.server.access.admission import Admission
-from trackside.server.access.keys import Keys
-from trackside.server.access.roles import Role
-from trackside.server.clock import SystemClock
-from trackside.server.db.database import Database
-from trackside.server.jobs.ledger import JobsLedger
-from trackside.server.jobs.sampler import Pace, Ports
-from trackside.server.jobs.watch import JobsWatch
-from trackside.server.web.api.job_reports import JobReportsApi
-from trackside.server.web.console import Console
-from trackside.server.web.gate import Gate
 
 NUMBER = 11
 BOTH = Origin.SAMPLE | Origin.HOOK
@@ -158,48 +144,15 @@ if __name__ == "__main__":
 )
 
 
-class Site:
-    """A ledger, the sampler of one source, and the door that hooks knock at."""
-
-    def __init__(self, folder, source):
-        self.db, self.clock = Database(folder / "trackside.db"), SystemClock()
-        self.ledger = JobsLedger(self.db)
-        self.watch = JobsWatch({"queue": (source, Pace())}, Ports(self.db, self.ledger, self.clock, "test"))
-        keys = Keys(self.db, folder, self.clock)
-        self.key = keys.create("workers", Role.OPERATOR)
-        console = Console(
-            None, self.clock, tuple, tuple, lambda newest: (), 0, "1", "http://localhost", str, lambda: self.watch
-        )
-        app = Gate(
-            Starlette(routes=JobReportsApi(console).routes()),
-            Admission(keys, self.clock),
-            "http://localhost",
-            no_auth=False,
-        )
-        self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        until = time.monotonic() + 10
-        while not self.server.started:
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        self.url = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
-
-    def look_until(self, true):
-        until = time.monotonic() + 45
-        while True:
-            self.watch.step("queue")
-            runs = self.ledger.recent(limit=100).runs
-            if true(runs):
-                return runs
-            assert time.monotonic() < until, runs
-            time.sleep(0.1)
-
-    def close(self):
-        self.server.should_exit = True
-        self.thread.join()
-        self.watch.stop()
-        self.db.close()
+def look_until(site, true):
+    until = time.monotonic() + 45
+    while True:
+        site.watch.step("queue")
+        runs = site.ledger.recent(limit=100).runs
+        if true(runs):
+            return runs
+        assert time.monotonic() < until, runs
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -212,17 +165,13 @@ def url(redis_url):
 
 
 @pytest.fixture
-def watching(tmp_path):
-    sites = []
-
+def watching(hook_site):
     def of(source):
-        sites.append(Site(tmp_path, source))
-        sites[-1].watch.step("queue")
-        return sites[-1]
+        site = hook_site("queue", source)
+        site.watch.step("queue")
+        return site
 
-    yield of
-    for site in sites:
-        site.close()
+    return of
 
 
 @pytest.fixture
@@ -275,11 +224,11 @@ def test_celery_with_processes(url, watching, python, library):
     worker = ("-m", "celery", "-q", "-A", "application", "worker", "-E", "-c", "1", "-l", "CRITICAL")
     python(site, CELERY, *worker, libraries=libraries)
     assert python(site, CELERY, "application.py", "ask", "again", "hungry", libraries=libraries).wait(60) == 0
-    site.look_until(lambda runs: len(runs) == 4 and all(run.origins & Origin.HOOK for run in runs))
+    look_until(site, lambda runs: len(runs) == 4 and all(run.origins & Origin.HOOK for run in runs))
     # By itself: a process that is killed takes with it what it has not sent yet.
     assert python(site, CELERY, "application.py", "die", libraries=libraries).wait(60) == 0
 
-    runs = site.look_until(lambda runs: len(runs) == 5 and all(run.origins & Origin.HOOK for run in runs))
+    runs = look_until(site, lambda runs: len(runs) == 5 and all(run.origins & Origin.HOOK for run in runs))
     for _ in range(3):
         site.watch.step("queue")
 
@@ -300,7 +249,7 @@ def test_arq(url, watching, python):
     site = watching(ArqSource(connected(url), is_secret=lambda name: False, queues=("high",)))
     assert python(site, ARQ, "application.py").wait(60) == 0
 
-    runs = site.look_until(lambda runs: len(runs) >= 3)
+    runs = look_until(site, lambda runs: len(runs) >= 3)
     for _ in range(3):
         site.watch.step("queue")
 
@@ -317,7 +266,7 @@ def test_dramatiq(url, watching, python):
     site = watching(DramatiqSource(connected(url), is_secret=lambda name: False, queues=("high",)))
     assert python(site, DRAMATIQ, "application.py").wait(60) == 0
 
-    runs = site.look_until(lambda runs: len(runs) >= 3 and BOTH in {run.origins for run in runs})
+    runs = look_until(site, lambda runs: len(runs) >= 3 and BOTH in {run.origins for run in runs})
     for _ in range(3):
         site.watch.step("queue")
 
@@ -343,7 +292,7 @@ def test_the_worker_class_by_rqs_own_command(url, watching, python, library, ver
         libraries=libraries,
     )
 
-    runs = site.look_until(lambda runs: len(runs) >= 5 and worker.poll() is not None)
+    runs = look_until(site, lambda runs: len(runs) >= 5 and worker.poll() is not None)
     assert worker.wait(10) == 0
 
     counts = dict(site.ledger.stats(1, site.clock.now_ms()).counts)
@@ -402,7 +351,7 @@ def test_blocks_of_a_teams_own_worker_and_its_table(watching, python, tmp_path):
     site = watching(open_jobs(f"sqlite:///{path}", plain("jobs"), is_secret=lambda name: False))
     assert python(site, TABLE, "application.py", str(path)).wait(60) == 0
 
-    runs = site.look_until(lambda runs: len(runs) >= 2 and all(run.origins == BOTH for run in runs))
+    runs = look_until(site, lambda runs: len(runs) >= 2 and all(run.origins == BOTH for run in runs))
 
     assert dict(site.ledger.stats(1, site.clock.now_ms()).counts) == {Outcome.SUCCEEDED: 1, Outcome.FAILED: 1}
     failed, succeeded = sorted(runs, key=lambda run: run.outcome.value)

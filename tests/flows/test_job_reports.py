@@ -3,29 +3,16 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 from redis import Redis
-from starlette.applications import Starlette
 
 from trackside.jobs.ledger.runs import Origin, Outcome
 from trackside.jobs.redis_store import connected
 from trackside.jobs.rq.source import RqSource
-from trackside.server.access.admission import Admission
-from trackside.server.access.keys import Keys
-from trackside.server.access.roles import Role
-from trackside.server.clock import SystemClock
-from trackside.server.db.database import Database
-from trackside.server.jobs.ledger import JobsLedger, Range
-from trackside.server.jobs.sampler import Pace, Ports
-from trackside.server.jobs.watch import JobsWatch
-from trackside.server.web.api.job_reports import JobReportsApi
-from trackside.server.web.console import Console
-from trackside.server.web.gate import Gate
+from trackside.server.jobs.ledger import Range
 
 TASKS = """
 import os, signal, threading
@@ -100,48 +87,12 @@ worker.work(burst=True, logging_level="CRITICAL")
 """
 
 
-class Site:
-    """The ledger, a sampler that is told when to look, and the door that hooks knock at."""
-
-    def __init__(self, folder, redis_url):
-        self.db = Database(folder / "trackside.db")
-        self.clock = SystemClock()
-        self.ledger = JobsLedger(self.db)
-        ports = Ports(self.db, self.ledger, self.clock, "test")
-        source = RqSource(connected(redis_url), is_secret=lambda name: False)
-        self.watch = JobsWatch({"pictures on rq": (source, Pace())}, ports)
-        keys = Keys(self.db, folder, self.clock)
-        self.key = keys.create("workers", Role.OPERATOR)
-        self.looking_key = keys.create("pages", Role.VIEWER)
-        console = Console(
-            None, self.clock, tuple, tuple, lambda newest: (), 0, "1", "http://localhost", str, lambda: self.watch
-        )
-        app = Gate(
-            Starlette(routes=JobReportsApi(console).routes()),
-            Admission(keys, self.clock),
-            "http://localhost",
-            no_auth=False,
-        )
-        self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        until = time.monotonic() + 10
-        while not self.server.started:
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        self.url = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
-
-    def close(self):
-        self.server.should_exit = True
-        self.thread.join()
-        self.db.close()
-
-    def runs(self, **wanted):
-        return [
-            run
-            for run in self.ledger.recent(limit=200).runs
-            if all(getattr(run, name) == value for name, value in wanted.items())
-        ]
+def runs_of(site, **wanted):
+    return [
+        run
+        for run in site.ledger.recent(limit=200).runs
+        if all(getattr(run, name) == value for name, value in wanted.items())
+    ]
 
 
 @pytest.fixture
@@ -152,10 +103,8 @@ def url(redis_url):
 
 
 @pytest.fixture
-def site(tmp_path, url):
-    made = Site(tmp_path, url)
-    yield made
-    made.close()
+def site(hook_site, url):
+    return hook_site("pictures on rq", RqSource(connected(url), is_secret=lambda name: False))
 
 
 @pytest.fixture
@@ -196,16 +145,16 @@ def test_sixty_successes_and_eighteen_failed_attempts_each_counted_once(python, 
 
     stats = site.ledger.stats(1, site.clock.now_ms())
     assert dict(stats.counts) == {Outcome.SUCCEEDED: 60, Outcome.RETRIED: 15, Outcome.LOST: 3}
-    assert {run.source for run in site.runs()} == {"pictures on rq"}
-    retried = site.runs(outcome=Outcome.RETRIED)
+    assert {run.source for run in runs_of(site)} == {"pictures on rq"}
+    retried = runs_of(site, outcome=Outcome.RETRIED)
     assert {run.attempt for run in retried} == {1}
     for run in retried:
         assert run.kind == "report_tasks.flaky"
         assert 'raise ValueError("not yet: password=' in run.traceback
         assert "hunter2xyz" not in run.traceback
         assert run.error.startswith("ValueError: not yet: password=")
-    assert {run.attempt for run in site.runs(kind="report_tasks.flaky", outcome=Outcome.SUCCEEDED)} == {2}
-    for run in site.runs(outcome=Outcome.LOST):
+    assert {run.attempt for run in runs_of(site, kind="report_tasks.flaky", outcome=Outcome.SUCCEEDED)} == {2}
+    for run in runs_of(site, outcome=Outcome.LOST):
         assert run.kind == "report_tasks.killed"
         assert "signal 9" in run.error
         assert run.cost_usd == 0.5
@@ -227,7 +176,7 @@ def work_off(python, url):
 @pytest.mark.parametrize("kind", ["Worker", "SimpleWorker", "SpawnWorker"])
 def test_what_a_job_costs_is_known_whichever_worker_runs_it(work_off, site, kind):
     work_off("asks", kind=kind)
-    (run,) = site.runs()
+    (run,) = runs_of(site)
     assert (run.kind, run.outcome, run.attempt) == ("report_tasks.asks", Outcome.SUCCEEDED, 1)
     # A thread of a job belongs to it where the process does.
     asked = 1 if kind == "SimpleWorker" else 2
@@ -241,18 +190,20 @@ def test_what_a_job_costs_is_known_whichever_worker_runs_it(work_off, site, kind
 @pytest.mark.parametrize("rq", [pytest.param("", id="RQ 3"), pytest.param("rq-2.6", id="RQ 2.6")])
 def test_what_a_work_horse_used_is_known_though_it_was_killed(work_off, site, rq):
     work_off("hungry", "killed", rq=rq)
-    (hungry,) = site.runs(kind="report_tasks.hungry")
+    (hungry,) = runs_of(site, kind="report_tasks.hungry")
     assert hungry.peak_memory_bytes > 96 * 1024 * 1024
     assert hungry.cpu_s >= 0.2
-    (killed,) = site.runs(kind="report_tasks.killed")
+    (killed,) = runs_of(site, kind="report_tasks.killed")
     assert (killed.outcome, killed.cost_usd) == (Outcome.LOST, 0.5)
     assert 0 < killed.cpu_s < hungry.cpu_s
 
 
 def test_jobs_with_an_id_of_their_own_are_sent_before_a_work_horse_is_gone(work_off, site):
     work_off("batch")
-    assert {(run.source, run.id) for run in site.runs(kind="line")} == {("pictures", str(line)) for line in range(3)}
-    assert len(site.runs(kind="report_tasks.batch")) == 1
+    assert {(run.source, run.id) for run in runs_of(site, kind="line")} == {
+        ("pictures", str(line)) for line in range(3)
+    }
+    assert len(runs_of(site, kind="report_tasks.batch")) == 1
 
 
 @pytest.mark.parametrize(
@@ -266,7 +217,7 @@ def test_jobs_with_an_id_of_their_own_are_sent_before_a_work_horse_is_gone(work_
 )
 def test_a_worker_does_its_work_with_nobody_to_report_to(work_off, site, url, environment):
     work_off("fine", "asks", **environment)
-    assert site.runs() == []
+    assert runs_of(site) == []
     counters = [
         Redis.from_url(url).hget(key, "successful_job_count") for key in Redis.from_url(url).keys("rq:worker:*")
     ]
@@ -275,4 +226,4 @@ def test_a_worker_does_its_work_with_nobody_to_report_to(work_off, site, url, en
 
 def test_who_may_only_look_may_not_report(work_off, site):
     work_off("fine", TRACKSIDE_KEY=site.looking_key)
-    assert site.runs() == []
+    assert runs_of(site) == []

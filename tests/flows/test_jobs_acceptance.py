@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -188,7 +187,7 @@ def test_a_hundred_pages_change_nothing_under_users_that_may_only_read(world, rq
     assert not rq.redis.exists("called")
 
 
-def test_a_killed_worker_is_said_with_the_job_it_left(world, rq):
+def test_a_killed_worker_is_said_with_the_job_it_left(world, rq, kill_session):
     configure(world, f"  - {{name: rq, type: rq, url: '{rq.reader_url()}'}}\n")
     worker = rq.start("work", "endless")
     until = time.monotonic() + 30
@@ -198,8 +197,7 @@ def test_a_killed_worker_is_said_with_the_job_it_left(world, rq):
     advance(world, 10)
     assert "jobs_orphaned" not in verdicts(world)
 
-    os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
+    kill_session(worker)
     # What happens in Redis in the two minutes after: its last word was good for a minute and a half.
     (member,) = rq.redis.zrange("rq:wip:high", 0, -1)
     rq.redis.zadd("rq:wip:high", {member: time.time() - 60})

@@ -109,7 +109,7 @@ def test_no_counter_goes_back_and_no_update_is_lost_when_workers_are_killed():
     workers = [forked(application.work, books.page()) for _ in range(WORKERS)]
     kills = scrapes = 0
     try:
-        while time.monotonic() < until_s:
+        while time.monotonic() < until_s or min(kills, scrapes) < 11:
             time.sleep(chance.uniform(0, 0.03))
             at = chance.randrange(WORKERS)
             killed(workers[at])
@@ -126,8 +126,6 @@ def test_no_counter_goes_back_and_no_update_is_lost_when_workers_are_killed():
     _, status = os.waitpid(watcher, 0)
     assert status == 0
     application.scrape()
-    assert kills > 10
-    assert scrapes > 10
     # Of each that was killed one update may have been counted, and not written into the books any more.
     assert books.total() <= application.total("took_seconds_count") <= books.total() + kills
     assert books.total() <= application.total("orders_total") <= books.total() + kills

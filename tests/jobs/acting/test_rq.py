@@ -243,18 +243,14 @@ class TestDelete:
         assert application.everything() == before
         assert actor.act(Verb.DELETE, ["child", "parent"]) == {"child": "", "parent": ""}
 
-    def test_one_that_runs_is_left_alone_and_an_orphan_is_not(self, application, actor):
+    def test_one_that_runs_is_left_alone_and_an_orphan_is_not(self, application, actor, kill_session):
         application.run('queue.enqueue(rq_tasks.slow, 60, job_id="one")')
         worker = application.start("work()")
         until(lambda: application.redis.hget("rq:job:one", "status") == b"started")
 
         assert actor.act(Verb.DELETE, ["one"]) == {"one": "it runs: cancel it first"}
 
-        import os
-        import signal
-
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait(10)
+        kill_session(worker)
         # As after its lease: nobody keeps it up any more.
         (member,) = application.redis.zrange("rq:wip:default", 0, -1)
         application.redis.zadd("rq:wip:default", {member: 1})

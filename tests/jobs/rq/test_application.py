@@ -1,8 +1,6 @@
 """What is said of a real RQ, of two major versions, with real workers."""
 
 import json
-import os
-import signal
 import time
 
 import pytest
@@ -147,7 +145,7 @@ def test_everything_that_ended_is_counted_and_counted_once(application):
     assert [state for _, state in finished].count(JobState.FAILED) == 3
 
 
-def test_a_killed_worker_is_late_and_its_job_is_abandoned(application):
+def test_a_killed_worker_is_late_and_its_job_is_abandoned(application, kill_session):
     process = application.start("queue.enqueue(rq_tasks.slow, 60); work()")
     cursor = None
     until = time.monotonic() + 20
@@ -159,8 +157,7 @@ def test_a_killed_worker_is_late_and_its_job_is_abandoned(application):
         assert time.monotonic() < until
         time.sleep(0.05)
     (worker,), (job,) = sample.workers, sample.running
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_session(process)
 
     assert worker.state == "busy"
     assert worker.jobs == (job.id,)
