@@ -1,7 +1,6 @@
 """The image service does its jobs on any back-end, shows what its team asked for, and is one trace in Sentry."""
 
 import asyncio
-import gzip
 import importlib
 import json
 import os
@@ -15,9 +14,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import psycopg
@@ -43,28 +40,11 @@ def luster():
 
 
 @pytest.fixture
-def real_servers(redis_url, postgres_url, monkeypatch):
-    """A database in each that is empty."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("drop database if exists luster with (force)")
-        connection.execute("create database luster")
-    given = {
-        "DATABASE_URL": postgres_url.removesuffix("postgres") + "luster",
-        "REDIS_URL": redis_url.removesuffix("0") + "7",
-    }
-    with closing(Redis.from_url(given["REDIS_URL"])) as redis:
-        redis.flushdb()
+def real_servers(emptied, monkeypatch):
+    given = emptied("luster", 7)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return given
-
-
-@pytest.fixture
-def no_servers(monkeypatch):
-    """As on a machine where nothing is configured."""
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.delenv(name, raising=False)
-    return {}
 
 
 class NoTraffic:
@@ -302,56 +282,6 @@ def abandon(database):
         connection.commit()
 
 
-class Sentry(ThreadingHTTPServer):
-    """Takes what sentry-sdk sends."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Envelopes)
-        self.items: list[tuple[str, dict]] = []
-        self.dsn = f"http://public@127.0.0.1:{self.server_port}/1"
-
-    def of(self, kind):
-        return [item for name, item in self.items if name == kind]
-
-
-class _Envelopes(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        rest = body.partition(b"\n")[2]
-        while rest.strip():
-            about, _, rest = rest.partition(b"\n")
-            header = json.loads(about)
-            length = header.get("length", rest.find(b"\n"))
-            if header["type"] in ("event", "transaction", "span"):
-                self.server.items.append((header["type"], json.loads(rest[:length])))
-            rest = rest[length + 1 :]
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *about) -> None:
-        pass
-
-
-@pytest.fixture
-def sentry(monkeypatch):
-    server = Sentry()
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    monkeypatch.setenv("SENTRY_DSN", server.dsn)
-    monkeypatch.setenv("SENTRY_TRACES_SAMPLE_RATE", "1.0")
-    monkeypatch.setenv("SENTRY_PROFILES_SAMPLE_RATE", "0")
-    monkeypatch.setenv("ENVIRONMENT", "production")
-    monkeypatch.setenv("APP_VERSION", "1.0.0")
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("servers", "caption_job"),
@@ -360,7 +290,10 @@ def sentry(monkeypatch):
         pytest.param("no_servers", "caption", id="the table has the caption"),
     ],
 )
-def test_in_sentry_request_worker_and_model_are_one_trace(servers, caption_job, request, luster, sentry, tmp_path):
+def test_in_sentry_request_worker_and_model_are_one_trace(
+    servers, caption_job, request, luster, sentry, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SENTRY_TRACES_SAMPLE_RATE", "1.0")
     environ = request.getfixturevalue(servers)
 
     async def run():

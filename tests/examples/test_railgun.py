@@ -1,23 +1,18 @@
 """The chat works, breaks in each of the four ways that its alerts are about, and the right people are told."""
 
 import asyncio
-import gzip
 import importlib
 import json
-import math
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import psycopg
@@ -53,69 +48,8 @@ def railgun():
 
 
 @pytest.fixture
-def no_servers(monkeypatch):
-    """As on a machine where nothing is configured."""
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.delenv(name, raising=False)
-    return {}
-
-
-@pytest.fixture
-def real_servers(redis_url, postgres_url):
-    """A database in each that is empty."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("drop database if exists railgun with (force)")
-        connection.execute("create database railgun")
-    given = {
-        "DATABASE_URL": postgres_url.removesuffix("postgres") + "railgun",
-        "REDIS_URL": redis_url.removesuffix("0") + "9",
-    }
-    with closing(Redis.from_url(given["REDIS_URL"])) as redis:
-        redis.flushdb()
-    return given
-
-
-class Sentry(ThreadingHTTPServer):
-    """Takes what sentry-sdk sends."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Envelopes)
-        self.envelopes: list[str] = []
-        self.dsn = f"http://public@127.0.0.1:{self.server_port}/1"
-
-    def events(self) -> list[dict]:
-        lines = [line for envelope in self.envelopes for line in envelope.splitlines() if line.startswith("{")]
-        return [item for item in map(json.loads, lines) if "exception" in item]
-
-
-class _Envelopes(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.server.envelopes.append(body.decode())
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *about) -> None:
-        pass
-
-
-@pytest.fixture
-def sentry(monkeypatch):
-    server = Sentry()
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    monkeypatch.setenv("SENTRY_DSN", server.dsn)
-    monkeypatch.setenv("SENTRY_PROFILES_SAMPLE_RATE", "0")
-    monkeypatch.setenv("ENVIRONMENT", "production")
-    monkeypatch.setenv("APP_VERSION", "1.0.0")
-    yield server
-    server.shutdown()
-    server.server_close()
+def real_servers(emptied):
+    return emptied("railgun", 9)
 
 
 def free_address() -> str:
@@ -144,84 +78,37 @@ def running(*command, log: Path, **environment):
         process.wait(timeout=15)
 
 
-class Prometheus:
-    """Debian's, with the demo's scrape configuration and rules, and Debian's exporters beside the demo's servers."""
+@pytest.fixture
+def exporters(tmp_path):
+    """Starts Debian's beside the demo's servers: where the job of each is to be scraped."""
+    with ExitStack() as stack:
 
-    def __init__(self, config: dict, demo: Path, folder: Path, stack: ExitStack) -> None:
-        exporters = {"postgres": free_address(), "redis": free_address()}
-        ((database,), (redis,)) = ((one["url"] for one in config["exporters"][name]) for name in exporters)
-        folder.mkdir()
-        self._log, self._client = folder / "prometheus.log", stack.enter_context(httpx.Client())
-        written = {
-            "global": {key: value for key, value in config["global"].items() if key.endswith(("interval", "timeout"))},
-            "rule_files": [str(demo / name) for name in config["rule_files"]],
-            "scrape_configs": config["scrape_configs"]
-            + [{"job_name": job, "static_configs": [{"targets": [at]}]} for job, at in exporters.items()],
-        }
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(written))
-        self._address = free_address()
-        for name, command, environment in (
-            (
-                "postgres",
-                ("prometheus-postgres-exporter", f"--web.listen-address={exporters['postgres']}"),
-                {"DATA_SOURCE_NAME": f"{database}?sslmode=disable"},
-            ),
-            (
-                "redis",
-                ("prometheus-redis-exporter", f"-redis.addr={redis}", f"-web.listen-address={exporters['redis']}"),
-                {},
-            ),
-            (
-                "prometheus",
-                (
-                    *("prometheus", f"--config.file={folder / 'prometheus.yml'}"),
-                    *(f"--web.listen-address={self._address}", f"--storage.tsdb.path={folder / 'data'}"),
-                ),
-                {},
-            ),
-        ):
-            program = installed(command[0])
-            stack.enter_context(running(program, *command[1:], log=folder / f"{name}.log", **environment))
+        def started(config):
+            at = {"postgres": free_address(), "redis": free_address()}
+            ((database,), (redis,)) = ((one["url"] for one in config["exporters"][name]) for name in at)
+            postgres = ("prometheus-postgres-exporter", f"--web.listen-address={at['postgres']}")
+            source = {"DATA_SOURCE_NAME": f"{database}?sslmode=disable"}
+            stack.enter_context(running(*postgres, log=tmp_path / "postgres_exporter.log", **source))
+            of_redis = ("prometheus-redis-exporter", f"-redis.addr={redis}", f"-web.listen-address={at['redis']}")
+            stack.enter_context(running(*of_redis, log=tmp_path / "redis_exporter.log"))
+            return at
 
-    def without_data(self, queries: dict[str, str]) -> list[str]:
-        """The names of those that have no answer at the last moment at which all of the system still ran."""
-        # An exporter is still up when the server that it asks is not.
-        ran = [f"min(max_over_time(timestamp({name} == 1)[10m:1s]))" for name in ("up", "pg_up", "redis_up")]
-        last_s = min(self._values(query, time.time())[0] for query in ran)
-        return [name for name, query in queries.items() if not self._values(query, last_s)]
-
-    def complaints(self) -> list[str]:
-        return [line for line in self._log.read_text().splitlines() if re.search("level=(warn|error)", line)]
-
-    def _values(self, query: str, at_s: float) -> list[float]:
-        asked = {"query": query, "time": at_s}
-        answer = self._client.get(f"http://{self._address}/api/v1/query", params=asked).json()
-        assert answer["status"] == "success", (query, answer)
-        values = [float(row["value"][1]) for row in answer["data"]["result"]]
-        return [value for value in values if not math.isnan(value)]
+        yield started
 
 
 @pytest.mark.timeout(200)
 @pytest.mark.peer
-def test_broken_in_each_of_the_four_ways_it_tells_the_right_people(no_servers, railgun, sentry, tmp_path):
+def test_broken_in_each_of_the_four_ways_it_tells_the_right_people(
+    no_servers, railgun, sentry, exporters, checked_run, tmp_path
+):
     """One test and not many: the system runs for a minute, and tests of one module may be spread over processes."""
-    # A process of its own, since only that is what `make demo` starts.
-    demo, log = tmp_path / "demo", tmp_path / "demo.log"
-    command = [sys.executable, "-m", "trackside.cli.main", "demo", "--system", "railgun", "--check", "--json"]
-    with ExitStack() as stack:
-        with log.open("wb") as errors:
-            process = subprocess.Popen(
-                [*command, "--for", f"{SECONDS}s", "--data-dir", demo], stdout=subprocess.PIPE, stderr=errors
-            )
-        stack.callback(process.wait, 30)
-        stack.callback(process.terminate)
-        prometheus = Prometheus(configuration_of(demo, process), demo, tmp_path / "prometheus", stack)
-        output, _ = process.communicate(timeout=SECONDS + 90)
-        assert output, log.read_text()
-        findings = json.loads(output)
+    for program in ("prometheus", "prometheus-postgres-exporter", "prometheus-redis-exporter"):
+        installed(program)
+    demo = tmp_path / "demo"
+    run = checked_run("railgun", SECONDS, exporters)
 
-        assert findings["problems"] == []
-        assert_prometheus_saw_the_same(prometheus, railgun)
+    assert run.findings["problems"] == []
+    assert_prometheus_saw_the_same(run.prometheus, railgun)
     assert_channels_were_told([json.loads(line) for line in (demo / "told.jsonl").read_text().splitlines()])
     assert_nothing_private_was_reported(sentry)
     assert_log_is_as_it_should_be((demo / "api.log").read_text().splitlines())
@@ -232,15 +119,7 @@ def test_broken_in_each_of_the_four_ways_it_tells_the_right_people(no_servers, r
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
 
 
-def configuration_of(demo: Path, process: subprocess.Popen) -> dict:
-    until_s = time.monotonic() + 60
-    while not (demo / "trackside.yml").exists() or not (demo / "trackside.yml").read_text():
-        assert process.poll() is None and time.monotonic() < until_s, "the demo does not start"
-        time.sleep(0.1)
-    return yaml.safe_load((demo / "trackside.yml").read_text())
-
-
-def assert_prometheus_saw_the_same(prometheus: Prometheus, railgun) -> None:
+def assert_prometheus_saw_the_same(prometheus, railgun) -> None:
     # With the same servers: those of the demo itself.
     system = railgun.system({}, has_postgres=True, has_redis=True)
     queries = {one.name: one.query for one in system.expected if not re.search(r"\bprobe_", one.query)}
@@ -252,10 +131,12 @@ def assert_prometheus_saw_the_same(prometheus: Prometheus, railgun) -> None:
         if state != "inactive"
     }
     assert len(states) == 8
-    assert prometheus.without_data(queries | states) == []
+    # An exporter is still up when the server that it asks is not.
+    alive = ("up", "pg_up", "redis_up")
+    assert prometheus.without_data(queries | states, alive) == []
     # That they are over, too: now nothing fires.
     over = {name: f'absent(ALERTS{{alertname="{name}"}})' for name in CHANNELS}
-    assert prometheus.without_data(over) == []
+    assert prometheus.without_data(over, alive) == []
     assert prometheus.complaints() == []
 
 
@@ -295,8 +176,9 @@ def runbook_of(alert: str) -> str:
     return next(rule["annotations"]["runbook_url"] for rule in RULES if rule["alert"] == alert)
 
 
-def assert_nothing_private_was_reported(sentry: Sentry) -> None:
-    events = [one for one in sentry.events() if one["exception"]["values"][-1]["type"] == "RuntimeError"]
+def assert_nothing_private_was_reported(sentry) -> None:
+    errors = [one for one in sentry.of("event") if "exception" in one]
+    events = [one for one in errors if one["exception"]["values"][-1]["type"] == "RuntimeError"]
     assert events
     assert {(one["environment"], one["release"], one["transaction"]) for one in events} == {
         ("production", "1.0.0", "/api/v1/search")

@@ -48,6 +48,15 @@ def test_a_frame_of_markers_only_has_empty_windows():
     assert [windows.present().tolist() for _, windows in found] == [[[False, False]]]
 
 
+@pytest.mark.parametrize(
+    "values", [pytest.param([[STALE]], id="alone"), pytest.param([[1.0, STALE], [2.0, HOLE]], id="beside others")]
+)
+def test_there_is_a_row_to_gather_where_no_window_has_a_sample(values):
+    times_ms = np.array([10, 20])[: len(values)]
+    for _, windows in batches(times_ms, np.array(values), True, Bounds(np.array([20, 30]), 100)):
+        assert len(windows.at(windows.hi - 1)) == len(windows.times_at(windows.lo)) == 2
+
+
 def test_wide_frames_come_in_chunks_that_cover_every_column_once():
     rows = 600
     columns = 3 * CHUNK_ELEMENTS // rows

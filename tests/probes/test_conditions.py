@@ -45,7 +45,6 @@ def test_gatus_evaluation(case):
 
 OWN = [
     pytest.param("[STATUS] == any(200, pat(3*))", Finding(status=301), True, id="a pattern among several"),
-    pytest.param("[DNS_RCODE] == NOERROR", Finding(dns_rcode="NOERROR"), True, id="the answer of a name server"),
     pytest.param("[BODY].a == 010", Finding(body='{"a": 10}'), True, id="a number with a leading zero"),
     pytest.param("[BODY].n == 1.5", Finding(body='{"n": 1.5}'), True, id="a fraction"),
     pytest.param("[BODY].ok == true", Finding(body='{"ok": true}'), True, id="a truth"),

@@ -48,10 +48,6 @@ def take(*written, store=None, metadata=()):
     return taker.take(WriteRequest(written, metadata)), store, taker
 
 
-def refused(outcome):
-    return {reason: count for reason, count in outcome.refused.items() if count}
-
-
 def test_each_sender_is_a_group_of_its_own_and_what_has_no_sender_one_for_each_family():
     outcome, store, _ = take(
         series("a", (0, 1.0), (1_000, 2.0), job="shop", instance="x"),
@@ -76,16 +72,16 @@ def test_each_sender_is_a_group_of_its_own_and_what_has_no_sender_one_for_each_f
 )
 def test_what_cannot_be_kept_is_named_and_takes_nothing_else_with_it(written, reason):
     outcome, store, _ = take(written, series("fine"))
-    (said,) = refused(outcome)
+    (said,) = outcome.refused
     assert reason in said
-    assert refused(outcome)[said] == 1
+    assert outcome.refused[said] == 1
     assert Labels.of([("__name__", "fine")]) in store.kept
     assert outcome.stored == 1 + (reason == "from the future")
 
 
 def test_a_clock_that_is_a_little_ahead_is_one_of_those_people_have():
     outcome, _, _ = take(series("a", (receiver.AHEAD_MS, 1.0)))
-    assert (outcome.stored, refused(outcome)) == (1, {})
+    assert (outcome.stored, outcome.refused) == (1, {})
 
 
 def test_where_no_more_series_fit_those_that_are_known_go_on():
@@ -93,12 +89,12 @@ def test_where_no_more_series_fit_those_that_are_known_go_on():
     take(series("known"), store=store)
     outcome, _, _ = take(series("new"), series("known", (1_000, 2.0)), store=store)
     assert outcome.stored == 1
-    assert refused(outcome) == {"the store holds as many series as it may": 1}
+    assert outcome.refused == {"the store holds as many series as it may": 1}
 
 
 def test_what_the_store_refuses_is_told_as_well():
     outcome, _, _ = take(series("a"), store=Store(answer=Appended(1, out_of_order=2, duplicate=3, too_old=4)))
-    assert refused(outcome) == {
+    assert outcome.refused == {
         "out of order": 2,
         "another value at the same time": 3,
         "older than what is kept": 4,

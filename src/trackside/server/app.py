@@ -26,7 +26,7 @@ from trackside.server.backtest.desk import BacktestDesk, Surroundings
 from trackside.server.backtest.tellers import telling_of
 from trackside.server.clock import Clock
 from trackside.server.config import ServerConfig, load_config, masked
-from trackside.server.db.data_dir import DataDir
+from trackside.server.db.data_dir import DATABASE, DataDir
 from trackside.server.db.database import Database
 from trackside.server.handover.alertmanagers import Alertmanagers
 from trackside.server.handover.config import anchored
@@ -59,7 +59,6 @@ from trackside.server.web.routes import build_app
 from trackside.version import __version__
 from trackside.wire import exposition
 
-DATABASE = "trackside.db"
 SEAL_MS = 60_000
 RETENTION_MS = 600_000
 NOTIFY_MS = 100
@@ -137,6 +136,8 @@ class App:
         self.alertmanagers = Alertmanagers(self.registry)
         self._notify_clients = Clients(outside.notify)
         self.dispatcher: Dispatcher | None = None
+        self._rules_heard = False
+        self.dead_mans_switch = DeadMansSwitch(self.registry, self._cycle())
 
         # What is shown.
         self.console = self._console()
@@ -145,8 +146,6 @@ class App:
 
     async def start(self, *, on_clock: bool = True) -> None:
         """Put the configuration into force. `on_clock` False: ticks run only when a test asks the schedule to."""
-        self._rules_heard = False
-        self.dead_mans_switch = DeadMansSwitch(self.registry, self._cycle())
         await self._apply(self.config)
         self.schedule.every(SEAL_MS, self.tsdb.seal, first_ms=self._clock.now_ms() + SEAL_MS)
         self.schedule.every(RETENTION_MS, self.tsdb.enforce_retention, first_ms=self._clock.now_ms() + RETENTION_MS)
@@ -296,8 +295,10 @@ class App:
 
     def _hear_rules(self, dispatcher: Dispatcher, now_ms: int) -> None:
         """Once all rules were evaluated since the start, what none of them knows does not fire any more."""
+        if self._rules_heard:
+            return
         groups = self.rules.statuses()
-        if self._rules_heard or any((one.last_evaluation_ms or 0) < self.console.started_ms for one in groups):
+        if any((one.last_evaluation_ms or 0) < self.console.started_ms for one in groups):
             return
         self._rules_heard = True
         external = Labels.of(self.config.root.global_.external_labels)

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from trackside.exceptions import ConfigError
 from trackside.server.access.config import AuthConfig
 from trackside.server.alerting.matchers import Syntax
 from trackside.server.alertmanager_config import (
@@ -30,7 +29,7 @@ from trackside.server.handover.config import AlertingConfig
 from trackside.server.jobs.config import JobsConfig
 from trackside.server.jobs.opening import check_sources
 from trackside.server.jobs.shipped import RULES_FILE, rules_text
-from trackside.server.masking import secret_values
+from trackside.server.masking import MASK, PASSWORD_IN_URL, secret_values
 from trackside.server.probes import shipped as shipped_checks
 from trackside.server.probes.config import UptimeConfig
 from trackside.server.receivers.defaults import NotificationDefaults
@@ -39,7 +38,7 @@ from trackside.server.rules.config import RuleGroupConfig, load_rule_file, parse
 from trackside.server.scrape.config import GlobalConfig, ScrapeConfig, anchored
 from trackside.server.status.config import StatusPageConfig
 from trackside.server.tsdb.config import StorageConfig
-from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
+from trackside.server.yamlfile import YamlDocument, parse_yaml, read_file, section_of
 
 
 class RootGlobalConfig(GlobalConfig, NotificationDefaults):
@@ -184,23 +183,10 @@ def masked(text: str, secrets: Sequence[str] = ()) -> str:
     `secrets`: what must not be in it wherever it stands; the rest is known by its key.
     """
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "<secret>")
-    without_keys = _SECRET.sub(r"\1<secret>", text)
-    without_passwords = re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1<secret>@", without_keys)
-    return re.sub(r"""([?&]password=)[^&\s"',}]+""", r"\1<secret>", without_passwords)
-
-
-def read_file(file: Path) -> str:
-    """
-    Raises:
-        ConfigError: it cannot be read, or is not text.
-    """
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text: byte {error.start} cannot be decoded") from error
+        text = text.replace(secret, MASK)
+    without_keys = _SECRET.sub(rf"\1{MASK}", text)
+    without_passwords = PASSWORD_IN_URL.sub(rf"\1{MASK}@", without_keys)
+    return re.sub(r"""([?&]password=)[^&\s"',}]+""", rf"\1{MASK}", without_passwords)
 
 
 def _check_references(document: YamlDocument, root: RootConfig) -> None:

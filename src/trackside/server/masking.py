@@ -14,12 +14,13 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from ruamel.yaml import YAML
 
-from trackside.server.schema import SourceFloat, SourceInt
+from trackside.server.schema import SourceFloat, SourceInt, keys_of
 
 MASK = "<secret>"
+"""In place of a secret, in what is shown. Alertmanager's own tools read it back as one."""
 MASK_IN_URL = "xxxxx"
 """As Go has it: what is shown must still be a URL."""
-_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
 
 def masked_yaml(tree: Any, section: type[BaseModel], public: Container[str] = ()) -> str:
@@ -45,14 +46,14 @@ def masked(value: Any, annotation: Any, public: Container[str] = ()) -> Any:
     section = _section(annotation)
     if isinstance(value, dict):
         if section is not None:
-            fields = {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+            fields = keys_of(section)
             return {name: masked(inner, fields.get(name), public) for name, inner in value.items()}
         return {name: masked(inner, _element(annotation), public) for name, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner, _element(annotation), public) for inner in value]
     if isinstance(value, SourceFloat | SourceInt):
         return value.source
-    return _PASSWORD.sub(rf"\1{MASK_IN_URL}@", value) if isinstance(value, str) else value
+    return PASSWORD_IN_URL.sub(rf"\1{MASK_IN_URL}@", value) if isinstance(value, str) else value
 
 
 def secret_values(section: BaseModel) -> Iterator[str]:

@@ -108,6 +108,5 @@ def _firing(groups: Sequence[RuleGroupStatus]) -> Mapping[str, int]:
     found: dict[str, int] = {}
     for alert in (alert for group in groups for rule in group.rules for alert in rule.alerts):
         if alert.state is AlertState.FIRING:
-            since_ms = alert.fired_at_ms if alert.fired_at_ms is not None else alert.active_at_ms
-            found[alert.name] = min(since_ms, found.get(alert.name, since_ms))
+            found[alert.name] = min(alert.started_ms, found.get(alert.name, alert.started_ms))
     return found

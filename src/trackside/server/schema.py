@@ -17,7 +17,10 @@ _SIZE_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 class Section(BaseModel):
     """Base of every part of the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    # Built at first use, as part of what holds it: at import each would be built for itself too, mostly for nothing.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -27,6 +30,11 @@ class Section(BaseModel):
             return data
         known = {name for key, field in cls.model_fields.items() for name in (key, field.alias)}
         return {key: value for key, value in data.items() if value is not None or key not in known}
+
+
+def keys_of(section: type[BaseModel]) -> dict[str, Any]:
+    """The keys that the file may have there, and the type of each."""
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def _duration_ms(value: Any) -> int:

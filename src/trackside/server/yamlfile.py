@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from ruamel.yaml.scalarfloat import ScalarFloat
 from ruamel.yaml.scalarint import ScalarInt
 
 from trackside.exceptions import ConfigError
-from trackside.server.schema import Section, SourceFloat, SourceInt
+from trackside.server.schema import Section, SourceFloat, SourceInt, keys_of
 
 MAX_BYTES = 10 << 20
 # Anchors and aliases can make a small file mean a huge tree; nobody's configuration has this many values.
@@ -65,6 +66,19 @@ class YamlDocument:
     def error(self, path: Path, reason: str) -> ConfigError:
         where = f"{self.file}:{self.line(path)}"
         return ConfigError(f"{where}: {dotted(path)}: {reason}" if path else f"{where}: {reason}")
+
+
+def read_file(file: pathlib.Path) -> str:
+    """
+    Raises:
+        ConfigError: it cannot be read, or is not text.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 text: byte {error.start} cannot be decoded") from error
 
 
 def parse_yaml(text: str, file: str) -> YamlDocument:
@@ -149,25 +163,26 @@ def _unknown_key(detail: ErrorDetails, section: type[Section]) -> str:
 def _known_keys(section: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Keys of the section that `path` leads to; [] when it leads out of sections."""
     current: type[BaseModel] | None = section
-    for key in path:
-        if isinstance(key, int) or current is None:
-            continue
-        fields = {field.alias or name: field.annotation for name, field in current.model_fields.items()}
-        current = _section_in(fields.get(key))
-    return [field.alias or name for name, field in current.model_fields.items()] if current is not None else []
+    for annotation in _annotations(section, path):
+        current = _section_in(annotation)
+    return list(keys_of(current)) if current is not None else []
 
 
 def _is_secret(section: type[BaseModel], path: tuple[int | str, ...]) -> bool:
+    return any(SecretStr.__name__ in repr(annotation) for annotation in _annotations(section, path))
+
+
+def _annotations(section: type[BaseModel], path: tuple[int | str, ...]) -> Iterator[Any]:
+    """The type of each key on the way, as far as it leads through sections; None for one that is unknown."""
     current: type[BaseModel] | None = section
     for key in path:
-        if isinstance(key, int) or current is None:
+        if isinstance(key, int):
             continue
-        fields = {field.alias or name: field.annotation for name, field in current.model_fields.items()}
-        annotation = fields.get(key)
-        if SecretStr.__name__ in repr(annotation):
-            return True
+        if current is None:
+            return
+        annotation = keys_of(current).get(key)
+        yield annotation
         current = _section_in(annotation)
-    return False
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:

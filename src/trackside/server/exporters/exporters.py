@@ -6,17 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic
 
 from trackside.model.labels import Labels
 from trackside.server.clock import Clock
 from trackside.server.exporters.config import DatabaseConfig, ExportersConfig, PostgresConfig, instance_of
+from trackside.server.exporters.page import MakePage, PageT
 from trackside.server.exporters.postgres import source as postgres
-from trackside.server.exporters.postgres.source import MakePage, PostgresSource
+from trackside.server.exporters.postgres.source import PostgresSource
 from trackside.server.exporters.redis import source as redis
 from trackside.server.exporters.redis.source import RedisSource
-
-PageT = TypeVar("PageT")
 
 
 @dataclass(frozen=True, slots=True)

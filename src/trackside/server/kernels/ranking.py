@@ -66,8 +66,6 @@ def _by_sorting(windows: Windows, compute: Callable[[Float64s, Int64s, slice], F
     """`compute(values (w, …, longest), counts, rows)` over a few windows at a time, since they are laid out in full."""
     longest = max(1, int(windows.counts().max(initial=0)))
     shape = _rows(windows)
-    if not len(windows.values):
-        return windows.finished(np.full(shape, np.nan))
     result = np.empty(shape)
     per_window = longest * int(np.prod(shape[1:]))
     width = max(1, 8 * CHUNK_ELEMENTS // per_window)

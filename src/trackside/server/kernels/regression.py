@@ -22,7 +22,7 @@ def predictions(windows: Windows, after_s: Float64s, now_ms: Float64s) -> Float6
 
 def _line(windows: Windows) -> tuple[Float64s, Float64s, Float64s, int]:
     """Slope, mean time, mean value of each window, and the moment from which times count."""
-    start_ms = int(windows.times_ms[0]) if len(windows.times_ms) else 0
+    start_ms = int(windows.times_ms[0])
     times_s = (windows.times_ms - start_ms) / 1000.0
     values = windows.values
     counts = np.ones(len(times_s))

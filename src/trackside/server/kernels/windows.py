@@ -38,7 +38,7 @@ class Windows:
     """
 
     times_ms: Int64s
-    """Shape (n,) or (m,)."""
+    """Shape (n,) or (m,), never empty: kernels gather rows for empty windows too."""
     values: Float64s
     lo: Int64s
     hi: Int64s
@@ -70,13 +70,9 @@ class Windows:
 
     def at(self, rows: Int64s) -> Float64s:
         """Values of one row per window; rows of empty windows may be out of range and give anything."""
-        if not len(self.values):
-            return np.full((len(rows), *self.values.shape[1:]), np.nan)
         return self.values[np.clip(rows, 0, len(self.values) - 1)]
 
     def times_at(self, rows: Int64s) -> Int64s:
-        if not len(self.times_ms):
-            return np.zeros(len(rows), np.int64)
         return self.times_ms[np.clip(rows, 0, len(self.times_ms) - 1)]
 
     def present(self, least: int = 1) -> Bools:
@@ -105,7 +101,7 @@ def _marked(
     """Columns that share their samples together, the others each by itself."""
     # A target that goes away marks all its series at once: such rows cost no one the fast path.
     sampled = ~markers.all(axis=1)
-    if not sampled.all():
+    if sampled.any() and not sampled.all():
         times_ms, values, markers = times_ms[sampled], values[sampled], markers[sampled]
     edges = _edges(times_ms, bounds)
     holed = markers.any(axis=0)
@@ -137,6 +133,10 @@ def _separate(
     before = np.zeros((rows + 1, columns), dtype=np.int64)
     np.cumsum(valid, axis=0, out=before[1:])
     starts = np.concatenate(([0], np.cumsum(before[-1])[:-1]))
+    if not before[-1].any():
+        # A row that lies in no window stands for the samples that there are none of.
+        valid = np.zeros_like(valid)
+        valid[0, 0] = True
     _, kept_rows = np.nonzero(valid.T)
     return Windows(
         times_ms=times_ms[kept_rows],

@@ -17,22 +17,11 @@ CUT_CHARS = 25
 """Of a text that is shown beside the pattern it does not match."""
 MAX_PATTERN_CHARS = 1_000
 HOUR_MS = 3_600_000
-PLACEHOLDERS = frozenset(
-    (
-        "[STATUS]",
-        "[IP]",
-        "[RESPONSE_TIME]",
-        "[CONNECTED]",
-        "[CERTIFICATE_EXPIRATION]",
-        "[DOMAIN_EXPIRATION]",
-        "[DNS_RCODE]",
-    )
-)
 _BODY = "[BODY]"
 _INVALID = "INVALID"
 # In the order in which a condition is searched for them: what stands in a text must not be taken for an operator.
 _OPERATORS = ("==", "!=", "<=", ">=", ">", "<")
-_SPANS = frozenset(("[CERTIFICATE_EXPIRATION]", "[DOMAIN_EXPIRATION]"))
+_SPAN = "[CERTIFICATE_EXPIRATION]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +34,6 @@ class Finding:
     body: str = ""
     connected: bool = False
     certificate_expiration_ms: int = 0
-    dns_rcode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +92,7 @@ _COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
 def _resolved(text: str, finding: Finding) -> str:
     """What a side of a condition stands for."""
     for name in ("len", "has"):
-        if text.startswith(f"{name}(") and text.endswith(")"):
+        if _is_call(text, name):
             return _of_body(text[len(name) + 1 : -1], finding, name)
     if text.startswith(_BODY):
         return _of_body(text, finding, "")
@@ -113,9 +101,7 @@ def _resolved(text: str, finding: Finding) -> str:
         "[IP]": finding.ip,
         "[RESPONSE_TIME]": str(finding.duration_ms),
         "[CONNECTED]": str(finding.connected).lower(),
-        "[CERTIFICATE_EXPIRATION]": str(finding.certificate_expiration_ms),
-        "[DOMAIN_EXPIRATION]": "0",
-        "[DNS_RCODE]": finding.dns_rcode,
+        _SPAN: str(finding.certificate_expiration_ms),
     }
     return known.get(text, text)
 
@@ -206,7 +192,7 @@ def _number(text: str) -> int:
 
 
 def _as_compared(given: str, resolved: str, number: int) -> str:
-    if given in _SPANS:
+    if given == _SPAN:
         # In hours, as the conditions are written: 24h, not 1d.
         return f"{number // HOUR_MS}h" if number % HOUR_MS == 0 else format_duration(number)
     if resolved == _INVALID or _is_duration(given):

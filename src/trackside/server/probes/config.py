@@ -312,18 +312,24 @@ def _check_dependencies(needs: Mapping[str, Sequence[str]]) -> None:
     Raises:
         ValueError: a check depends on one that is not there, or on itself.
     """
-    for name, direct in needs.items():
-        seen: set[str] = set()
-        todo = list(direct)
-        while todo:
-            one = todo.pop()
+    for name in needs:
+        for one in needed(name, needs):
             if one not in needs:
                 raise ValueError(f"checks: {name!r} depends on {one!r}, which is no check")
             if one == name:
                 raise ValueError(f"checks: {name!r} depends on itself, through others or directly")
-            if one not in seen:
-                seen.add(one)
-                todo += needs[one]
+
+
+def needed(name: str, needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """What it depends on, through others too, the nearest first. `needs`: what each depends on directly."""
+    found: dict[str, None] = {}
+    todo = list(needs[name])
+    while todo:
+        one = todo.pop(0)
+        if one not in found:
+            found[one] = None
+            todo += needs.get(one, ())
+    return list(found)
 
 
 def _check_address(url: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trackside.model.matchers import Matcher, MatchOp
-from trackside.server.probes.config import UptimeConfig
+from trackside.server.probes.config import UptimeConfig, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +20,12 @@ class Inhibition:
 def inhibitions(config: UptimeConfig) -> tuple[Inhibition, ...]:
     """One for each check and each that it depends on, through others too: those in between may be told of late."""
     needs = {check.name: check.depends_on for check in config.checks}
-    return tuple(_inhibition(check, needed) for check in needs for needed in _all(check, needs))
+    return tuple(_inhibition(check, one) for check in needs for one in needed(check, needs))
 
 
-def _inhibition(check: str, needed: str) -> Inhibition:
+def _inhibition(check: str, other: str) -> Inhibition:
     return Inhibition(
-        f"{check} depends on {needed}",
-        (Matcher("alertname", MatchOp.EQUAL, "CheckDown"), Matcher("check", MatchOp.EQUAL, needed)),
+        f"{check} depends on {other}",
+        (Matcher("alertname", MatchOp.EQUAL, "CheckDown"), Matcher("check", MatchOp.EQUAL, other)),
         (Matcher("alertname", MatchOp.REGEX, "CheckDown|CheckFlapping"), Matcher("check", MatchOp.EQUAL, check)),
     )
-
-
-def _all(check: str, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    found: dict[str, None] = {}
-    todo = list(needs[check])
-    while todo:
-        one = todo.pop(0)
-        if one not in found:
-            found[one] = None
-            todo += needs[one]
-    return list(found)

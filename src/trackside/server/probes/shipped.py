@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-RULES_FILE = "(shipped) uptime.rules.yml"
+from trackside.model.rules import SHIPPED
+
+RULES_FILE = f"{SHIPPED} uptime.rules.yml"
 """Where they come from, for whoever lists the rules."""
 
 

@@ -34,7 +34,7 @@ class Outcome:
     stored: int
     """Samples."""
     refused: Mapping[str, int]
-    """Reason to the number of samples that were not stored for it."""
+    """Reason to the number of samples that were not stored for it; none of 0."""
 
 
 class RemoteWriteReceiver:
@@ -58,7 +58,7 @@ class RemoteWriteReceiver:
         self._metrics.stored.inc(stored)
         for reason, count in refused.items():
             self._metrics.refused.labels(reason).inc(count)
-        return Outcome(stored, refused)
+        return Outcome(stored, +refused)
 
     def metadata(self) -> Mapping[str, Described]:
         """Of the families that senders have described."""

@@ -76,9 +76,10 @@ class StatusBook:
             return
         async with self._tick:
             await self._incidents_due(now_ms)
-            for component in self.config.components:
-                await self._count(component, now_ms)
-            await self._load(now_ms)
+            counted = [await self._count(component, now_ms) for component in self.config.components]
+            # The page of a minute is told apart by its time: whoever looks sees that somebody still counts.
+            if any(counted) or now_ms // MINUTE_MS != self.view.as_of_ms // MINUTE_MS:
+                await self._load(now_ms)
 
     async def write(self, written: Written, author: str) -> Incident:
         """
@@ -133,9 +134,9 @@ class StatusBook:
 
     # -- Looking up ------------------------------------------------------------------------------
 
-    async def _count(self, component: ComponentConfig, now_ms: int) -> None:
-        """Its state now, and that of each minute since the last time."""
-        _, counted_ms = self._kept.states.get(component.name, (State.UNKNOWN, None))
+    async def _count(self, component: ComponentConfig, now_ms: int) -> bool:
+        """Its state now, and that of each minute since the last time; whether there was anything to note."""
+        before, counted_ms = self._kept.states.get(component.name, (State.UNKNOWN, None))
         # A clock that was set back counts nothing twice.
         minutes = open_minutes(counted_ms, now_ms, MOST_MINUTES)
         try:
@@ -148,7 +149,10 @@ class StatusBook:
             states, latest, minutes = [], State.UNKNOWN, []
         added = minutes_by_day(states, minutes) if minutes else {}
         until_ms = minutes[-1] if minutes else (counted_ms or now_ms // MINUTE_MS * MINUTE_MS)
+        if (latest, until_ms) == (before, counted_ms):
+            return False
         await self._write(partial(_counted, component.name, latest, added, until_ms))
+        return True
 
     async def _states(self, component: ComponentConfig, steps_ms: Sequence[int]) -> list[State]:
         """
@@ -189,7 +193,6 @@ class StatusBook:
         async with self._loading:
             self._kept = await asyncio.to_thread(self._ports.db.read, work)
         view = view_of(self.config, self._kept, now_ms, has_logo=self.has_logo)
-        # The time alone makes it another page once a minute: whoever looks sees that somebody still counts.
         fresh = view.as_of_ms // MINUTE_MS != self.view.as_of_ms // MINUTE_MS
         if fresh or replace(view, as_of_ms=0) != replace(self.view, as_of_ms=0):
             self.view, self.version = view, self.version + 1

@@ -15,8 +15,6 @@ _NAME = re.compile(r"\S(?:.{0,78}\S)?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 MAX_COMPONENTS = 200
 
-Impact = Literal["minor", "major", "maintenance"]
-
 
 def _expression(value: Any) -> Any:
     if isinstance(value, str) and value:
@@ -128,9 +126,5 @@ class StatusPageConfig(Section):
 
 
 def slug_of(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or f"x{abs(hash_of(name)):x}"
-
-
-def hash_of(name: str) -> int:
-    """For names without a letter that addresses may have: the same in every process."""
-    return int.from_bytes(name.encode()[-8:], "big")
+    """Of letters that addresses may have; for a name without any, of its last bytes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or f"x{int.from_bytes(name.encode()[-8:], 'big'):x}"

@@ -21,7 +21,7 @@ _OF_CHECK = {
     "unknown": State.UNKNOWN,
 }
 _OF_HEARTBEAT = {"up": State.UP, "late": State.UP, "down": State.DOWN, "new": State.UNKNOWN}
-_WEIGHT = (State.UNKNOWN, State.UP, State.MAINTENANCE, State.DEGRADED, State.DOWN)
+_WEIGHT = tuple(State)
 
 
 def worst(states: Iterable[State]) -> State:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trackside.exceptions import ConfigError
@@ -142,16 +142,7 @@ def add_incident(connection: sqlite3.Connection, incident: Incident) -> Incident
     id = cursor.lastrowid or 0
     for update in incident.updates:
         add_update(connection, id, update)
-    return Incident(
-        id,
-        incident.title,
-        incident.impact,
-        incident.components,
-        incident.starts_ms,
-        incident.ends_ms,
-        incident.updates,
-        incident.alert,
-    )
+    return replace(incident, id=id)
 
 
 def add_update(connection: sqlite3.Connection, incident: int, update: Update) -> None:

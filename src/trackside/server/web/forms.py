@@ -8,6 +8,7 @@ from starlette.datastructures import MultiDict
 from starlette.requests import Request
 
 from trackside.exceptions import LimitError, TracksideError
+from trackside.server.web.body import body_of
 
 MAX_FORM_BYTES = 1 << 20
 MAX_FIELDS = 1_000
@@ -28,17 +29,8 @@ async def form_of(request: Request) -> MultiDict:
         LimitError: more than anybody's form holds.
         ParameterError: bytes that are no UTF-8.
     """
-    fields = _fields(await _body(request)) if request.method == "POST" else []
+    fields = _fields(await body_of(request, MAX_FORM_BYTES, "form")) if request.method == "POST" else []
     return MultiDict([*_fields(request.scope["query_string"]), *fields])
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise LimitError(f"the form is longer than {MAX_FORM_BYTES:,} bytes")
-    return bytes(body)
 
 
 def _fields(encoded: bytes) -> list[tuple[str, str]]:

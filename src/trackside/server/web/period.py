@@ -43,6 +43,11 @@ class Period:
         return not self.range_text
 
     @property
+    def until_ms(self) -> int:
+        """Where it ends, or now, if that is not over; the step that is going on counts as far as it has come."""
+        return min(self.end_ms, self.now_ms) if self.is_fixed else self.now_ms
+
+    @property
     def window(self) -> str:
         """What to put between the brackets of `rate(x[…])` so that no sample falls between two steps."""
         return format_duration(max(60_000, 4 * self.step_ms, 4 * self.interval_ms))

@@ -186,6 +186,16 @@ def test_rules_say_what_they_measure_now_and_what_is_wrong_with_them(broken):
     assert "What it should say: sum(rate(http_requests_total{status=" in page
 
 
+def test_the_history_tells_what_is_there_now_from_what_has_just_ended(broken):
+    broken.queue = 3
+    broken.advance(1)
+    _, history = broken.get("/alerts").text.split('<ul class="lives">')
+    said = re.findall(r'aria-label="([^"]+)" focusable="false">[^>]*/></svg>\s*<a [^>]*>(\w+)</a>', history)
+
+    assert ("over", "QueueLong") in said
+    assert ("there now", "HighErrorRate") in said
+
+
 def test_a_backtest_says_when_a_rule_would_have_fired(broken):
     page = words(broken.post("/alerts/rules/backtest", {"rule": "HighErrorRate", "group": "shop", "since": "1d"}).text)
 

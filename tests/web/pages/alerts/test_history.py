@@ -56,6 +56,17 @@ def test_in_a_step_that_saw_both_what_woke_people_counts():
     assert drawn(life, 4) == "pfff"
 
 
+def test_what_is_known_to_be_over_does_not_go_on_though_the_last_step_saw_it():
+    lives = lives_of(
+        matrix(Now_firing="..##", Over_firing=".###"), 10**9, lambda labels: labels.get("alertname") == "Over"
+    )
+
+    assert [(life.name, life.goes_on, life.level) for life in lives] == [
+        ("Now", True, Level.BAD),
+        ("Over", False, Level.OK),
+    ]
+
+
 def test_those_that_go_on_come_first_and_then_the_latest():
     lives = lives_of(matrix(Old_firing="#...", New_firing="..#.", Now_pending="...#"), 10**9)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from trackside.server.clock import Clock
 from trackside.server.exporters.families import Families
+from trackside.server.exporters.page import MakePage, PageT, reason_of
 from trackside.server.exporters.postgres import store
 from trackside.server.exporters.postgres.families import COLLECTORS, UNKNOWN, Collector
 from trackside.wire import exposition
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 PORT = 5432
-PageT = TypeVar("PageT")
-MakePage = Callable[[bytes, str], PageT]
-"""An exposition, and why the database could not be asked, "" when it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class PostgresSource(Generic[PageT]):
             asking.failed += 1
         except Exception as error:  # noqa: BLE001 - whatever a server answers, only its own scrape fails
             await self.close()
-            problem = _reason(error)
+            problem = reason_of(error)
         if problem:
             asking = _Asking(Families())
         plain = asking.plain
@@ -155,10 +152,3 @@ def _tell_success(asking: _Asking, collector: Collector, succeeded: float) -> No
 def _short(version: int) -> str:
     """15.18.0, of 150018."""
     return f"{version // 10_000}.{version % 10_000}.0"
-
-
-def _reason(error: Exception) -> str:
-    """One line, without what stands in the address."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1<secret>@", text)
-    return text[:300]

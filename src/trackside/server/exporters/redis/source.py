@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from trackside.server.clock import Clock
 from trackside.server.exporters.families import Families
+from trackside.server.exporters.page import MakePage, PageT, reason_of
 from trackside.server.exporters.redis.info import number, parsed_info, told
 from trackside.wire import exposition
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 PORT = 6379
 MAX_DATABASES = 64
-PageT = TypeVar("PageT")
-MakePage = Callable[[bytes, str], PageT]
-"""An exposition, and why the database could not be asked, "" when it could."""
 
 # Not CONFIG GET *: it has passwords.
 _SETTINGS = ("databases", "io-threads", "maxclients", "maxmemory", "appendonly", "save", "timeout")
@@ -56,7 +53,7 @@ class RedisSource(Generic[PageT]):
         except TimeoutError:
             problem = f"no complete answer within {self._timeout_s:g} s"
         except Exception as error:  # noqa: BLE001 - whatever a server answers, only its own scrape fails
-            problem = _reason(error)
+            problem = reason_of(error)
         if problem:
             await self.close()
             families = Families()
@@ -171,9 +168,3 @@ def _pairs(answer: Any) -> dict[str, str]:
 
 def _decoded(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _reason(error: Exception) -> str:
-    """One line, without what stands in the address."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1<secret>@", text)[:300]

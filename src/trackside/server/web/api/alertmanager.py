@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from trackside.server.alerting.silences.silence import Refused, SilenceError
 from trackside.server.web.api.alertmanager_input import InputError, is_uuid, json_of, pushes_of, silence_of
 from trackside.server.web.api.alertmanager_json import alert_json, group_json, receiver_json, silence_json
 from trackside.server.web.api.alertmanager_query import AlertQuery, matchers_of, receivers_of
-from trackside.server.web.api.answers import JSON
+from trackside.server.web.api.answers import as_json
 from trackside.server.web.api.times import rfc3339
 from trackside.server.web.console import Console
 from trackside.version import __version__
@@ -54,7 +53,7 @@ class AlertmanagerApi:
         query = AlertQuery.of(request.query_params, alerting.routing, alerting.options.syntax)
         views = alerting.views.alerts(self._now_ms)
         found = [alert_json(view) for view in views if query.takes_receiver_of(view) and query.takes(view)]
-        return _json(sorted(found, key=lambda alert: str(alert["fingerprint"])))
+        return as_json(sorted(found, key=lambda alert: str(alert["fingerprint"])))
 
     async def groups(self, request: Request, alerting: Dispatcher) -> Response:
         query = AlertQuery.of(request.query_params, alerting.routing, alerting.options.syntax)
@@ -65,40 +64,40 @@ class AlertmanagerApi:
             alerts = [view for view in group.alerts if query.takes(view)]
             if alerts:
                 found.append(group_json(group, alerts))
-        return _json(found)
+        return as_json(found)
 
     async def push(self, request: Request, alerting: Dispatcher) -> Response:
         pushes, refused = pushes_of(await json_of(request), alerting.options.syntax)
         for _ in refused:
             alerting.metrics.received_invalid()
         refused += await alerting.push(pushes, self._now_ms)
-        return _json("; ".join(refused), 400) if refused else Response(status_code=200)
+        return as_json("; ".join(refused), 400) if refused else Response(status_code=200)
 
     async def receivers(self, request: Request, alerting: Dispatcher) -> Response:
         found = receivers_of(request.query_params, alerting.routing, alerting.options.syntax)
-        return _json([receiver_json(name, labels) for name, labels in found.items()])
+        return as_json([receiver_json(name, labels) for name, labels in found.items()])
 
     async def silences(self, request: Request, alerting: Dispatcher) -> Response:
         wanted = matchers_of(request.query_params, "filter", alerting.options.syntax)
         now_ms = self._now_ms
         found = [one for one in alerting.silences.all(now_ms) if one.is_about(wanted)]
-        return _json([silence_json(one, now_ms) for one in found])
+        return as_json([silence_json(one, now_ms) for one in found])
 
     async def put(self, request: Request, alerting: Dispatcher) -> Response:
         draft = silence_of(await json_of(request))
         made = await alerting.silences.put(draft, self._now_ms)
-        return _json({"silenceID": made.silence_id})
+        return as_json({"silenceID": made.silence_id})
 
     async def silence(self, request: Request, alerting: Dispatcher) -> Response:
         found = alerting.silences.get(_silence_id(request))
-        return Response(status_code=404) if found is None else _json(silence_json(found, self._now_ms))
+        return Response(status_code=404) if found is None else as_json(silence_json(found, self._now_ms))
 
     async def expire(self, request: Request, alerting: Dispatcher) -> Response:
         await alerting.silences.expire(_silence_id(request), self._now_ms)
         return Response(status_code=200)
 
     async def status(self, request: Request, alerting: Dispatcher) -> Response:
-        return _json(
+        return as_json(
             {
                 "cluster": {"name": "", "peers": [], "status": "disabled"},
                 "config": {"original": alerting.routing.original},
@@ -127,26 +126,26 @@ class AlertmanagerApi:
     async def _answer(self, request: Request, handler: _Handler) -> Response:
         alerting = self.console.alerting()
         if alerting is None:
-            return _json("the server is starting", 503)
+            return as_json("the server is starting", 503)
         try:
             return await handler(request, alerting)
         except InputError as error:
             if error.status == 422:
-                return _json({"code": 602, "message": str(error)}, 422)
-            return _json(str(error), error.status)
+                return as_json({"code": 602, "message": str(error)}, 422)
+            return as_json(str(error), error.status)
         except LimitError as error:
-            return _json(str(error), 413)
+            return as_json(str(error), 413)
         except SilenceError as error:
-            return Response(status_code=404) if error.refused is Refused.UNKNOWN else _json(str(error), 400)
+            return Response(status_code=404) if error.refused is Refused.UNKNOWN else as_json(str(error), 400)
         except StorageError as error:
-            return _json(str(error), 500)
+            return as_json(str(error), 500)
 
     async def _other(self, request: Request) -> Response:
         """What a browser asks before it asks, and what there is not."""
         if request.method == "OPTIONS":
             return self._with_headers(request, Response(status_code=200))
         answer = {"code": 404, "message": f"path {request.url.path} was not found"}
-        return self._with_headers(request, _json(answer, 404))
+        return self._with_headers(request, as_json(answer, 404))
 
     def _with_headers(self, request: Request, response: Response) -> Response:
         added = [("Cache-Control", "no-store")]
@@ -178,7 +177,7 @@ class AlertmanagerV1:
 
     async def gone(self, request: Request) -> Response:
         reason = "The Alertmanager v1 API is deprecated, and gone from Alertmanager since 0.27: use /api/v2"
-        return _json({"status": "deprecated", "error": reason}, 410)
+        return as_json({"status": "deprecated", "error": reason}, 410)
 
 
 def _silence_id(request: Request) -> str:
@@ -186,8 +185,3 @@ def _silence_id(request: Request) -> str:
     if not is_uuid(text):
         raise InputError(f"silenceID in path must be of type uuid: {text[:80]!r}", 422)
     return text.lower()
-
-
-def _json(content: object, status: int = 200) -> Response:
-    body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body.encode("utf-8", "replace"), status, media_type=JSON)

@@ -10,13 +10,14 @@ from typing import Any
 
 from starlette.requests import Request
 
-from trackside.exceptions import LimitError, TracksideError
+from trackside.exceptions import TracksideError
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.alerting.matchers import Syntax, matcher
 from trackside.server.alerting.pushes.lease import Push
 from trackside.server.alerting.silences.recurrence import Recurrence
 from trackside.server.alerting.silences.silence import Silence
+from trackside.server.web.body import body_of
 
 MAX_BODY_BYTES = 32 << 20
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -48,11 +49,7 @@ async def json_of(request: Request) -> Any:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise InputError(f"unsupported media type {kind!r}, only application/json is understood", 415)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise LimitError(f"the body is longer than {MAX_BODY_BYTES:,} bytes")
+    body = await body_of(request, MAX_BODY_BYTES)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -181,7 +178,7 @@ def _labels(content: Mapping[str, Any], key: str) -> Labels:
     for name, value in pairs.items():
         if not isinstance(value, str):
             raise InputError(f"{key}: the value of {name!r} is no text")
-        if not (_is_utf8(name) and _is_utf8(value)):
+        if not _is_utf8(name + value):
             raise InputError(f"{key}: {name!r} is not UTF-8")
     return Labels.of(pairs)
 

@@ -10,7 +10,6 @@ from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.alerting.silences.silence import Silence
 from trackside.server.alerting.views import AlertView, GroupView
 from trackside.server.receivers.fingerprint import fingerprint
-from trackside.server.receivers.payload import starts_at_ms
 from trackside.server.web.api.times import rfc3339
 
 Json = dict[str, object]
@@ -24,7 +23,7 @@ def alert_json(view: AlertView) -> Json:
         "endsAt": rfc3339(view.ends_ms),
         "fingerprint": fingerprint(alert.labels),
         "receivers": [{"name": name} for name in view.receivers],
-        "startsAt": rfc3339(starts_at_ms(alert)),
+        "startsAt": rfc3339(alert.started_ms),
         "status": {
             "inhibitedBy": [] if mute.inhibited_by is None else [fingerprint(mute.inhibited_by)],
             "mutedBy": list(view.muted_by),

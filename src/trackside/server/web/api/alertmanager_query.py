@@ -12,7 +12,7 @@ from trackside.model.matchers import Matcher
 from trackside.server.alerting.matchers import Syntax, matches, parse_matcher
 from trackside.server.alerting.routing import RoutingConfig
 from trackside.server.alerting.views import AlertView
-from trackside.server.regex import compiled
+from trackside.server.regex import compiled_by_line
 from trackside.server.web.api.alertmanager_input import InputError
 
 MAX_FILTERS = 100
@@ -84,7 +84,7 @@ def _named(receivers: Iterable[str], pattern: str | None) -> list[str]:
     if pattern is None:
         return list(receivers)
     try:
-        expression = compiled(f"(?-s:{pattern})")
+        expression = compiled_by_line(pattern)
     except ValueError as error:
         raise InputError(f"failed to parse receiver param: {error}") from error
     return [name for name in receivers if expression.fullmatch(name) is not None]

@@ -20,11 +20,11 @@ def success(data: object, warnings: list[str] | None = None) -> Response:
     answer: dict[str, object] = {"status": "success", "data": data}
     if warnings:
         answer["warnings"] = warnings
-    return _answer(answer, 200)
+    return as_json(answer, 200)
 
 
 def failure(reason: str, kind: str, status: int, **more: object) -> Response:
-    return _answer({"status": "error", "errorType": kind, "error": reason, **more}, status)
+    return as_json({"status": "error", "errorType": kind, "error": reason, **more}, status)
 
 
 def answering(handler: Handler, parameter: str = "query") -> Handler:
@@ -59,6 +59,6 @@ def of_error(error: TracksideError, parameter: str = "query") -> Response:
     return failure(str(error), "internal", 500)
 
 
-def _answer(content: object, status: int) -> Response:
+def as_json(content: object, status: int = 200) -> Response:
     body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Response(body.encode("utf-8", "replace"), status, media_type=JSON)

@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from trackside.exceptions import LimitError
 from trackside.jobs.actor import Verb
 from trackside.model.jobs import JobQuery, JobState
 from trackside.server.access.roles import Identity, Role
 from trackside.server.jobs.actions.actions import JobActions, Told
 from trackside.server.jobs.actions.plan import Asked, Person, Plan
 from trackside.server.jobs.actions.refusal import ActionError, Kind
-from trackside.server.jobs.actions.store import Target, Wanted
+from trackside.server.jobs.actions.store import OPEN, Target, Wanted
 from trackside.server.web.api.answers import Handler, answering, failure, success
 from trackside.server.web.api.times import rfc3339
+from trackside.server.web.body import body_of
 from trackside.server.web.console import Console
 from trackside.server.web.forms import MAX_FORM_BYTES, ParameterError, form_of
 from trackside.server.web.pages.job_action_page import STATUS, JobActionPages
@@ -134,13 +134,9 @@ def asked_in_form(form: MultiDict) -> Asked:
 async def _asked(request: Request) -> Asked:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return asked_in_form(await form_of(request))
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise LimitError(f"the question is longer than {MAX_FORM_BYTES:,} bytes")
+    body = await body_of(request, MAX_FORM_BYTES, "question")
     try:
-        given = json.loads(bytes(body))
+        given = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ParameterError("body", f"it is no JSON: {error}") from error
     if not isinstance(given, dict):
@@ -243,7 +239,7 @@ def _told(told: Told, *, with_targets: bool) -> dict[str, object]:
 
 def state_of(target: Target, action_state: str) -> str:
     """Of one job: "done", "left alone", "under way", "unclear", "waiting" or "untouched"."""
-    is_over = action_state not in ("waiting", "running")
+    is_over = action_state not in OPEN
     if target.outcome is not None:
         return "left alone" if target.outcome else "done"
     if target.begun_ms is not None:

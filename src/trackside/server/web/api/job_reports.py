@@ -16,6 +16,7 @@ from trackside.jobs.verdicts.facts import SourceView
 from trackside.model.jobs import JobReport
 from trackside.server.jobs.watch import JobsWatch
 from trackside.server.web.api.answers import answering, failure, success
+from trackside.server.web.body import body_of
 from trackside.server.web.console import Console
 from trackside.wire.job_reports import PATH, Parsed, parsed
 
@@ -37,7 +38,7 @@ class JobReportsApi:
         return [Route(PATH, answering(self.take), methods=["POST"])]
 
     async def take(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request, MAX_BODY_BYTES, advice="send fewer reports at once")
         return await run_in_threadpool(self._take, body, request.headers.get("content-encoding", ""))
 
     def _take(self, body: bytes, coding: str) -> Response:
@@ -118,15 +119,6 @@ def _answer(found: Parsed, added: int) -> Response:
 def _some(texts: list[str]) -> list[str]:
     more = len(texts) - MAX_REASONS
     return [*texts[:MAX_REASONS], f"and {more:,} more"] if more > 0 else texts
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise LimitError(f"the body is longer than {MAX_BODY_BYTES:,} bytes: send fewer reports at once")
-    return bytes(body)
 
 
 def _plain(body: bytes, coding: str) -> bytes:

@@ -10,19 +10,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from trackside.exceptions import ConfigError
-from trackside.server.lint.checks.routing import routed_labels
 from trackside.server.lint.facts import Facts
 from trackside.server.lint.finding import Subject, as_json
 from trackside.server.lint.gathering import gather
-from trackside.server.lint.linter import lint
 from trackside.server.lint.subjects import running_subjects, subjects_of
-from trackside.server.rules.config import parse_rule_file
-from trackside.server.runbooks.findings import documented, lint_runbooks
+from trackside.server.rules.config import groups_in
+from trackside.server.runbooks.findings import lint_all
 from trackside.server.runbooks.shelf import read_shelf
 from trackside.server.web.api.answers import answering, success
 from trackside.server.web.api.parameters import Parameters
 from trackside.server.web.console import Console
 from trackside.server.web.forms import ParameterError, form_of
+from trackside.server.web.rule_facts import routed_by
 from trackside.server.yamlfile import parse_yaml
 
 
@@ -40,22 +39,13 @@ class LintApi:
         subjects = _subjects(texts[0]) if texts else running_subjects(console.rule_groups())
         stored = await gather(console.backend, console.metadata(), subjects, console.clock.now_ms())
         shelf = await asyncio.to_thread(read_shelf, sorted({subject.file for subject in subjects}))
-        routed = _routed(console.config_text())
-        facts = Facts(stored, routed_labels=routed, runbooks=documented(subjects, shelf))
-        found = lint(subjects, facts) + lint_runbooks(subjects, shelf)
+        found = lint_all(subjects, Facts(stored, routed_labels=routed_by(console)), shelf)
         return success({"findings": [as_json(finding) for finding in found]})
 
 
 def _subjects(text: str) -> list[Subject]:
     try:
-        return subjects_of(parse_rule_file(text, "rules"), parse_yaml(text, "rules"))
+        document = parse_yaml(text, "rules")
+        return subjects_of(groups_in(document), document)
     except ConfigError as error:
         raise ParameterError("rules", str(error)) from error
-
-
-def _routed(config_text: str) -> frozenset[str]:
-    try:
-        return routed_labels(parse_yaml(config_text, "configuration").tree)
-    except ConfigError:
-        # With its secrets masked the text may be no YAML any more.
-        return frozenset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from trackside.exceptions import LimitError, ParseError
-from trackside.server.remote_write.receiver import RemoteWriteReceiver
+from trackside.server.remote_write.receiver import Outcome, RemoteWriteReceiver
+from trackside.server.web.body import body_of
 from trackside.wire.remote_write import decode
 
 PATH = "/api/v1/write"
@@ -34,15 +34,15 @@ class RemoteWriteApi:
         if unknown:
             return PlainTextResponse(f"{unknown}\n", 415)
         try:
-            written = await run_in_threadpool(decode, await _body(request), MAX_PLAIN_BYTES)
+            body = await body_of(request, MAX_BODY_BYTES, advice="send fewer samples at once")
+            written = await run_in_threadpool(decode, body, MAX_PLAIN_BYTES)
         except ParseError as error:
             return PlainTextResponse(f"this is no remote write request: {error.reason}\n", 400)
         except LimitError as error:
             return PlainTextResponse(f"{error}\n", 413)
         outcome = self.receiver.take(written)
-        refused = {reason: count for reason, count in outcome.refused.items() if count}
-        if refused:
-            return PlainTextResponse(_told(outcome.stored, refused), 400)
+        if outcome.refused:
+            return PlainTextResponse(_told(outcome), 400)
         return Response(status_code=204)
 
 
@@ -60,19 +60,6 @@ def _unknown(request: Request) -> str:
     return ""
 
 
-async def _body(request: Request) -> bytes:
-    """
-    Raises:
-        LimitError: it does not end in time.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise LimitError(f"the body is longer than {MAX_BODY_BYTES:,} bytes: send fewer samples at once")
-    return bytes(body)
-
-
-def _told(stored: int, refused: Mapping[str, int]) -> str:
-    reasons = "; ".join(f"{count:,}: {reason}" for reason, count in refused.items())
-    return f"{sum(refused.values()):,} samples were not stored ({reasons}); {stored:,} were\n"
+def _told(outcome: Outcome) -> str:
+    reasons = "; ".join(f"{count:,}: {reason}" for reason, count in outcome.refused.items())
+    return f"{sum(outcome.refused.values()):,} samples were not stored ({reasons}); {outcome.stored:,} were\n"

@@ -21,12 +21,13 @@ from trackside.server.rules.results import vector
 from trackside.server.rules.templates import ExternalFacts
 from trackside.server.runbooks.findings import lint_runbooks
 from trackside.server.runbooks.rendering import LiveQuery, rendered
-from trackside.server.runbooks.shelf import Runbook, Shelf, read_shelf
+from trackside.server.runbooks.shelf import Runbook
 from trackside.server.web.api.answers import answering, failure, success
 from trackside.server.web.api.encoding import number_text
 from trackside.server.web.api.parameters import Parameters
 from trackside.server.web.console import Console
 from trackside.server.web.forms import form_of
+from trackside.server.web.rule_facts import shelf_of
 
 MOST_SERIES = 50
 QUERY_TIMEOUT_MS = 10_000
@@ -44,7 +45,7 @@ class RunbooksApi:
 
     async def list(self, request: Request) -> Response:
         groups = self.console.rule_groups()
-        shelf = await self._shelf()
+        shelf = await shelf_of(self.console)
         found = [
             _listed(rule.name, shelf.find(rule.name, rule.annotations.as_dict()))
             for group in groups
@@ -61,7 +62,7 @@ class RunbooksApi:
         rule = self._rule(name)
         if rule is None:
             return failure(f"no rule raises an alert called {name!r}", "not_found", 404)
-        runbook = (await self._shelf()).find(name, rule.annotations.as_dict())
+        runbook = (await shelf_of(self.console)).find(name, rule.annotations.as_dict())
         if runbook is None:
             return failure(f"there is no runbook for {name!r}", "not_found", 404)
         if runbook.chapter is None:
@@ -75,10 +76,6 @@ class RunbooksApi:
     def _rule(self, name: str) -> RuleStatus | None:
         rules = (rule for group in self.console.rule_groups() for rule in group.rules)
         return next((rule for rule in rules if rule.kind == "alerting" and rule.name == name), None)
-
-    async def _shelf(self) -> Shelf:
-        files = sorted({group.file for group in self.console.rule_groups()})
-        return await asyncio.to_thread(read_shelf, files)
 
     async def _answer(self, query: LiveQuery) -> dict[str, object]:
         if query.error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from trackside.model import moments
 
 NEVER = "0001-01-01T00:00:00Z"
 """A time that has not been."""
@@ -11,4 +11,4 @@ NEVER = "0001-01-01T00:00:00Z"
 def rfc3339(milliseconds: int | None) -> str:
     if milliseconds is None:
         return NEVER
-    return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moments.rfc3339(milliseconds)

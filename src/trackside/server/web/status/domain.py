@@ -25,7 +25,7 @@ class StatusDomain:
             return
         path: str = scope["path"]
         if not path.startswith("/static/"):
-            path = PATH if path == "/" else PATH + path.removeprefix(PATH) if path != PATH else PATH
+            path = PATH if path == "/" else PATH + path.removeprefix(PATH)
             if not self._published(path):
                 await PlainTextResponse("There is no such page.\n", 404)(scope, receive, send)
                 return

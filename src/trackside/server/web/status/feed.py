@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape, quoteattr
 
-from trackside.server.status.model import Incident, State, StatusView
+from trackside.server.status.model import DAY_MS, Incident, State, StatusView
 
 IN_THE_FEED = 50
 STATE_WORDS = {
@@ -83,7 +83,7 @@ def as_json(view: StatusView) -> bytes:
                 "uptime": component.up_share,
                 "days": [
                     {
-                        "date": moment(day.day * 86_400_000)[:10],
+                        "date": moment(day.day * DAY_MS)[:10],
                         "status": day.state.value,
                         "minutes": {
                             "up": day.minutes.up,

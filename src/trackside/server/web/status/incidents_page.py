@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MultiDict
@@ -12,15 +11,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from trackside.server.access.roles import Identity, Role
 from trackside.server.status.book import StatusBook
 from trackside.server.status.incidents import OF_INCIDENTS, OF_MAINTENANCE, StatusError, Written
 from trackside.server.status.model import Incident
 from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.forms import form_of
+from trackside.server.web.moments import for_input, moment_ms
 from trackside.server.web.status.page import WORDS, sentence
 from trackside.server.web.verdict import Level
+from trackside.server.web.visitor import author_of, may_act
 
 PATH = "/uptime/status"
 AUDITS = 50
@@ -58,24 +58,25 @@ class IncidentPages:
         # Nothing may change under the hands of somebody who writes.
         period = replace(render.period_for(request, self.console), refresh_s=0)
         view = self.book.view
+        level = _LEVELS[view.state.value]
+        incidents = self.book.incidents()
         facts: Mapping[str, object] = {
             "view": view,
             "sentence": sentence(view),
-            "level": _LEVELS[view.state.value],
+            "level": level,
             "levels": _LEVELS,
             "words": WORDS,
             "published": self.book.config.published,
-            "going_on": [one for one in self.book.incidents() if not one.state.is_over],
-            "over": [one for one in self.book.incidents() if one.state.is_over][:AUDITS],
+            "going_on": [one for one in incidents if not one.state.is_over],
+            "over": [one for one in incidents if one.state.is_over][:AUDITS],
             "states_of": _states_of,
             "audits": await run_in_threadpool(self.book.audits, AUDITS),
-            "may_write": may_write(request),
+            "may_act": may_act(request),
             "example": EXAMPLE,
-            "now": _for_input(period.now_ms),
-            "later": _for_input(period.now_ms + 3_600_000),
+            "now": for_input(period.now_ms),
+            "later": for_input(period.now_ms + 3_600_000),
         }
-        level = _LEVELS[view.state.value]
-        page = render.Page("incidents.html", "uptime", "Status page", level, facts, {})
+        page = render.Page("incidents.html", "uptime", "Status page", level, facts, {}, has_range=False)
         return render.respond(request, self.console, period, page)
 
     async def write(self, request: Request) -> Response:
@@ -88,29 +89,24 @@ class IncidentPages:
             _moment(form, "starts"),
             _moment(form, "ends"),
         )
-        await self.book.write(written, _author(request))
+        await self.book.write(written, author_of(request))
         return _back()
 
     async def update(self, request: Request) -> Response:
         form = await form_of(request)
         id = _number(request)
-        await self.book.update(id, _one(form, "state"), _one(form, "text"), _author(request))
+        await self.book.update(id, _one(form, "state"), _one(form, "text"), author_of(request))
         return _back()
 
     async def delete(self, request: Request) -> Response:
-        await self.book.delete(_number(request), _author(request))
+        await self.book.delete(_number(request), author_of(request))
         return _back()
-
-
-def may_write(request: Request) -> bool:
-    identity = getattr(request.state, "identity", None)
-    return isinstance(identity, Identity) and identity.role.allows(Role.OPERATOR)
 
 
 def _told(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         # The gate has asked for it already; what the world reads is worth asking twice.
-        if not may_write(request):
+        if not may_act(request):
             return render.error_page(403, "You may not do that", "Only operators write on the status page.")
         try:
             return await handler(request)
@@ -122,11 +118,6 @@ def _told(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
 
 def _states_of(incident: Incident) -> Sequence[str]:
     return [one.value for one in (OF_MAINTENANCE if incident.is_maintenance else OF_INCIDENTS)]
-
-
-def _author(request: Request) -> str:
-    identity = getattr(request.state, "identity", None)
-    return identity.name if isinstance(identity, Identity) else "unknown"
 
 
 def _number(request: Request) -> int:
@@ -141,23 +132,15 @@ def _one(form: MultiDict, name: str) -> str:
 
 
 def _moment(form: MultiDict, name: str) -> int | None:
-    """As a browser writes it, in UTC.
-
+    """
     Raises:
         StatusError: it is no moment.
     """
     text = _one(form, name)
-    if not text:
-        return None
     try:
-        found = datetime.fromisoformat(text)
-        return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise StatusError(f"{name}: expected a day and a time, such as 2026-03-01T22:00") from error
-
-
-def _for_input(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+        return moment_ms(text) if text else None
+    except ValueError as error:
+        raise StatusError(f"{name}: {error}") from error
 
 
 def _back() -> Response:

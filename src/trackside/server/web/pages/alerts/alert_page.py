@@ -22,10 +22,12 @@ from trackside.server.web.pages.alerts.expression import chart_of
 from trackside.server.web.pages.alerts.found import Found, alert_of, all_alerts, rule_of
 from trackside.server.web.pages.alerts.history import at_least_a_day, history
 from trackside.server.web.pages.alerts.notification_log import NotificationRow, rows_of
-from trackside.server.web.pages.alerts.places import TABS, matchers_of, matchers_text, may_act, silence_link
-from trackside.server.web.pages.alerts.runbook_text import Reader, runbook_html, shelf_of
+from trackside.server.web.pages.alerts.places import TABS, matchers_of, matchers_text, silence_link
+from trackside.server.web.pages.alerts.runbook_text import Reader, runbook_html
 from trackside.server.web.period import Period
+from trackside.server.web.rule_facts import shelf_of
 from trackside.server.web.verdict import Finding, Level, alert_level, fingerprint
+from trackside.server.web.visitor import may_act
 
 REMEMBERED_MS = 7 * 86_400_000
 LOOKED_AT = 500

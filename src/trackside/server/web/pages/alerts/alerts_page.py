@@ -18,7 +18,7 @@ from trackside.server.web.pages.alerts.choice import Choice, label_names
 from trackside.server.web.pages.alerts.found import Found, all_alerts
 from trackside.server.web.pages.alerts.history import at_least_a_day, history
 from trackside.server.web.pages.alerts.notification_log import undelivered
-from trackside.server.web.pages.alerts.places import TABS, alert_path, matchers_of, matchers_text, may_act, silence_link
+from trackside.server.web.pages.alerts.places import TABS, alert_path, matchers_of, matchers_text, silence_link
 from trackside.server.web.pages.alerts.telling import Telling, telling_of
 from trackside.server.web.period import Period
 from trackside.server.web.verdict import (
@@ -30,6 +30,7 @@ from trackside.server.web.verdict import (
     rule_findings,
     worst_first,
 )
+from trackside.server.web.visitor import may_act
 
 LOGGED = 200
 SHOWN = 200
@@ -83,20 +84,21 @@ async def show(console: Console, request: Request) -> Response:
     kept = [one for one in found if choice.holds(one.alert.labels)]
     rows = [alert_row(console, one, period) for one in kept[:SHOWN]]
     groups = console.rule_groups()
+    rule_count = sum(len(group.rules) for group in groups)
     records = await run_in_threadpool(console.notifications, LOGGED)
     findings = worst_first([*_alert_findings(rows), *rule_findings(groups), *undelivered(records)])
     facts: Mapping[str, object] = {
         "tabs": TABS,
         "tab": "now",
         "findings": findings,
-        "calm": _calm_line(rows, choice, sum(len(group.rules) for group in groups)),
+        "calm": _calm_line(rows, choice, rule_count),
         "sets": _sets(rows, choice),
         "choice": choice,
         "names": label_names(one.alert for one in found),
         "hidden": len(kept) - len(rows),
         "left_out": len(found) - len(kept),
         "history": await history(console, at_least_a_day(period), choice.matchers),
-        "rule_count": sum(len(group.rules) for group in groups),
+        "rule_count": rule_count,
         "here": choice.link(period, "/alerts"),
         "may_act": may_act(request),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,13 +116,29 @@ async def history(
     until_ms = min(period.end_ms, period.now_ms)
     if answer.matrix is None:
         return History((), 0, period.start_ms, until_ms, answer.reason)
-    lives = lives_of(onto_grid(answer.matrix, period.start_ms, period.end_ms, period.step_ms), period.now_ms)
+    grid = onto_grid(answer.matrix, period.start_ms, period.end_ms, period.step_ms)
+    lives = lives_of(grid, period.now_ms, _ended(console) if period.end_ms >= period.now_ms else _nobody_knows)
     kept = [life for life in lives if matches(matchers, life.labels) and only in (None, life.labels)]
     return History(tuple(kept[:MOST]), max(0, len(kept) - MOST), period.start_ms, until_ms)
 
 
-def lives_of(matrix: Matrix, now_ms: int) -> list[Life]:
-    """From both states' series of each alert; those that go on first, then the latest. Nothing lasts beyond now."""
+def _ended(console: Console) -> Callable[[Labels], bool]:
+    """Whether an alert is over: a step tells only that it was there at some time within it. What rules elsewhere raise
+    is not known here."""
+    rules = [rule for group in console.rule_groups() for rule in group.rules]
+    names, there = {rule.name for rule in rules}, {alert.labels for rule in rules for alert in rule.alerts}
+    return lambda labels: labels.get("alertname") in names and labels not in there
+
+
+def _nobody_knows(labels: Labels) -> bool:
+    return False
+
+
+def lives_of(matrix: Matrix, now_ms: int, ended: Callable[[Labels], bool] = _nobody_knows) -> list[Life]:
+    """From both states' series of each alert; those that go on first, then the latest. Nothing lasts beyond now.
+
+    `ended`: whether one is known to be over.
+    """
     states: dict[Labels, dict[str, Sequence[bool]]] = {}
     there = matrix.present & (matrix.values > 0)
     for labels, present in zip(matrix.labels, there.tolist(), strict=True):
@@ -131,6 +147,7 @@ def lives_of(matrix: Matrix, now_ms: int) -> list[Life]:
             states.setdefault(labels.without("alertstate", METRIC_NAME), {})[state] = present
     steps_ms = [min(step_ms, now_ms) for step_ms in matrix.steps_ms.tolist()]
     found = [_life(labels, rows, steps_ms) for labels, rows in states.items()]
+    found = [replace(life, goes_on=life.goes_on and not ended(life.labels)) for life in found]
     return sorted(
         (life for life in found if life.spells), key=lambda life: (not life.goes_on, -life.spells[-1].end_ms, life.name)
     )

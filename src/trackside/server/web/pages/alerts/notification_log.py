@@ -19,7 +19,7 @@ class NotificationRow:
     @property
     def outcome(self) -> str:
         """As the log is filtered by it."""
-        return {Level.OK: "delivered", Level.BAD: "failed", Level.UNKNOWN: "waiting"}.get(self.level, "waiting")
+        return {Level.OK: "delivered", Level.BAD: "failed"}.get(self.level, "waiting")
 
     @property
     def unnamed(self) -> int:

@@ -20,8 +20,9 @@ from trackside.server.web.console import Console
 from trackside.server.web.figures import plural
 from trackside.server.web.forms import form_of
 from trackside.server.web.pages.alerts.notification_log import NotificationRow, rows_of, undelivered
-from trackside.server.web.pages.alerts.places import TABS, author_of, may_act
+from trackside.server.web.pages.alerts.places import TABS
 from trackside.server.web.verdict import Level, worst_first
+from trackside.server.web.visitor import author_of, may_act
 
 READ = 1_000
 SHOWN = 100
@@ -107,7 +108,9 @@ class NotificationPages:
             "reached": len(records) >= READ,
         }
         level = findings[0].level if findings else Level.OK
-        page = render.Page("notifications.html", "alerts", "Notifications", level, facts, wanted.params())
+        page = render.Page(
+            "notifications.html", "alerts", "Notifications", level, facts, wanted.params(), has_range=False
+        )
         return render.respond(request, self.console, period, page)
 
 

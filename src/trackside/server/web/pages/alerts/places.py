@@ -1,16 +1,13 @@
-"""Where the pages about alerts are, and what a visitor may do there."""
+"""Where the pages about alerts are, and what leads there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from urllib.parse import urlencode
 
-from starlette.requests import Request
-
 from trackside.model.alerts import Alert
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
-from trackside.server.access.roles import Identity, Role
 from trackside.server.alerting.matchers import written
 from trackside.server.web.verdict import fingerprint
 
@@ -42,13 +39,3 @@ def matchers_text(matchers: Iterable[Matcher]) -> str:
 def silence_link(labels: Labels) -> str:
     """The form of a new silence, filled in for an alert."""
     return f"{SILENCES}/new?{urlencode({'matchers': matchers_text(matchers_of(labels))})}"
-
-
-def may_act(request: Request) -> bool:
-    identity = getattr(request.state, "identity", None)
-    return isinstance(identity, Identity) and identity.role.allows(Role.OPERATOR)
-
-
-def author_of(request: Request) -> str:
-    identity = getattr(request.state, "identity", None)
-    return identity.name if isinstance(identity, Identity) else "unknown"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from trackside.server.promql.quoting import quoted
 from trackside.server.rules.templates import ExternalFacts
 from trackside.server.runbooks.chapters import Chapter
 from trackside.server.runbooks.rendering import LiveQuery, rendered
-from trackside.server.runbooks.shelf import Shelf, read_shelf
 from trackside.server.web.ask import Answer, Question, ask_all
 from trackside.server.web.console import Console
 from trackside.server.web.figures import amount
@@ -34,11 +32,6 @@ class Reader:
 
     labels: Labels
     value: float = math.nan
-
-
-async def shelf_of(console: Console) -> Shelf:
-    files = sorted({group.file for group in console.rule_groups()})
-    return await asyncio.to_thread(read_shelf, files)
 
 
 async def runbook_html(console: Console, chapter: Chapter, reader: Reader, period: Period) -> Markup:

@@ -21,7 +21,8 @@ from trackside.server.web.figures import plural
 from trackside.server.web.pages.alerts.found import Found, all_alerts
 from trackside.server.web.pages.alerts.places import RUNBOOKS, TABS, alert_path
 from trackside.server.web.pages.alerts.rules_page import state_of
-from trackside.server.web.pages.alerts.runbook_text import Reader, runbook_html, shelf_of
+from trackside.server.web.pages.alerts.runbook_text import Reader, runbook_html
+from trackside.server.web.rule_facts import shelf_of
 from trackside.server.web.verdict import Level
 
 EXAMPLE = """\
@@ -67,7 +68,7 @@ async def show(console: Console, request: Request) -> Response:
         "findings_of_files": lint_runbooks(running_subjects(groups), shelf),
         "example": EXAMPLE,
     }
-    page = render.Page("runbooks.html", "alerts", "Runbooks", Level.OK, facts, {})
+    page = render.Page("runbooks.html", "alerts", "Runbooks", Level.OK, facts, {}, has_range=False)
     return render.respond(request, console, period, page)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.durations import format_duration
@@ -70,19 +70,18 @@ def telling_of(dispatcher: Dispatcher | None, alert: Alert, for_ms: int, now_ms:
     """`for_ms`: how long an alert that is pending must hold before it fires."""
     if dispatcher is None:
         return NOBODY_ASKED
-    reasons = list(_reasons(dispatcher, alert, now_ms))
-    ways = [_way(dispatcher, alert, route, for_ms, now_ms) for route in dispatcher.views.grouping.routes(alert.labels)]
+    routes = dispatcher.views.grouping.routes(alert.labels)
+    reasons = list(_reasons(dispatcher, alert, routes, now_ms))
+    ways = [_way(dispatcher, alert, route, for_ms, now_ms) for route in routes]
     if not reasons and not any(way.kinds for way in ways):
         named = ", ".join(dict.fromkeys(way.receiver for way in ways))
         reasons.append(Reason(f"its receiver, {named}, has no way to be told"))
-    elif not reasons and all(way.next_ms is None and not way.kinds for way in ways):
-        reasons.append(Reason("no receiver takes it"))
     if reasons:
-        ways = [_without_next(way) for way in ways]
+        ways = [replace(way, next_ms=None, because="") for way in ways]
     return Telling(tuple(reasons), tuple(ways))
 
 
-def _reasons(dispatcher: Dispatcher, alert: Alert, now_ms: int) -> Iterator[Reason]:
+def _reasons(dispatcher: Dispatcher, alert: Alert, routes: Sequence[Route], now_ms: int) -> Iterator[Reason]:
     muting = dispatcher.views.muting
     mute = muting.of(alert.labels, now_ms)
     for silence_id in mute.silenced_by:
@@ -100,7 +99,6 @@ def _reasons(dispatcher: Dispatcher, alert: Alert, now_ms: int) -> Iterator[Reas
         yield Reason(f"inhibited by {name}, which fires and explains it", href=href)
     if dispatcher.hands_over:
         yield Reason("from here, since an Alertmanager tells people")
-    routes = dispatcher.views.grouping.routes(alert.labels)
     muted = [muting.muted_by(route, now_ms) for route in routes]
     if routes and all(muted):
         yield _out_of_hours(dispatcher, routes, muted, now_ms)
@@ -119,22 +117,21 @@ def _out_of_hours(
 
 
 def _way(dispatcher: Dispatcher, alert: Alert, route: Route, for_ms: int, now_ms: int) -> Way:
-    labels = route.group_labels(alert.labels)
     senders = dispatcher.senders.of(route.receiver)
     kinds = tuple(dict.fromkeys(sender.integration.kind for sender in senders))
-    way = Way(route.receiver, kinds, route.key, labels)
+    way = Way(route.receiver, kinds, route.key, route.group_labels(alert.labels))
     if not kinds:
         return way
     if alert.state is AlertState.PENDING:
         at_ms = alert.active_at_ms + for_ms + route.group_wait_ms
         wait = _wait_text(route.group_wait_ms)
-        return Way(route.receiver, kinds, route.key, labels, max(at_ms, now_ms), f"it fires if it stays true{wait}")
+        return replace(way, next_ms=max(at_ms, now_ms), because=f"it fires if it stays true{wait}")
     muted = dispatcher.views.muting.muted_by(route, now_ms)
     if muted:
-        return Way(route.receiver, kinds, route.key, labels, None, f"muted by {' and '.join(muted)}")
+        return replace(way, because=f"muted by {' and '.join(muted)}")
     group = next((one for one in dispatcher.views.grouping.holding(alert.labels) if _is_of(one, route)), None)
     if group is None:
-        return Way(route.receiver, kinds, route.key, labels, now_ms, "it is about to be grouped")
+        return replace(way, next_ms=now_ms, because="it is about to be grouped")
     return min((_by(sender, alert, group, way) for sender in senders), key=lambda one: one.next_ms or 0)
 
 
@@ -159,7 +156,7 @@ def _by(sender: Sender, alert: Alert, group: AlertGroup, way: Way) -> Way:
     else:
         at_ms, trouble = _repeat_ms(group, told_ms), ""
         because = f"it is repeated every {format_duration(group.repeat_interval_ms)} while it fires"
-    return Way(way.receiver, way.kinds, way.route, way.group, at_ms, because, told_ms, trouble)
+    return replace(way, next_ms=at_ms, because=because, told_ms=told_ms, trouble=trouble)
 
 
 def _repeat_ms(group: AlertGroup, told_ms: int) -> int:
@@ -171,7 +168,3 @@ def _repeat_ms(group: AlertGroup, told_ms: int) -> int:
 
 def _wait_text(wait_ms: int) -> str:
     return f", and waits {format_duration(wait_ms)} for others of its group" if wait_ms else ""
-
-
-def _without_next(way: Way) -> Way:
-    return Way(way.receiver, way.kinds, way.route, way.group, None, "", way.told_ms, way.trouble)

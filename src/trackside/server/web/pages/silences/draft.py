@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.datastructures import MultiDict
@@ -18,6 +17,7 @@ from trackside.server.alerting.matchers import parse_matchers
 from trackside.server.alerting.silences.recurrence import Recurrence
 from trackside.server.alerting.silences.silence import Silence
 from trackside.server.alerting.silences.until_resolved import LONGEST_MS, MARK, lasts_until_resolved
+from trackside.server.web.moments import for_input, moment_ms
 from trackside.server.web.pages.alerts.places import matchers_text
 from trackside.server.web.pages.silences.words import simple_span
 
@@ -183,17 +183,14 @@ def _with_span(draft: Draft, span: Mapping[str, Any]) -> Draft:
 
 
 def _moment(what: str, text: str) -> int:
-    """As a browser writes it, in UTC."""
     try:
-        found = datetime.fromisoformat(text)
-        found_ms = int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise DraftError(f"{what}: expected a day and a time, such as 2026-03-01T22:00.") from error
+        found_ms = moment_ms(text)
+    except ValueError as error:
+        raise DraftError(f"{what}: {error}.") from error
     if not 0 < found_ms <= LATEST_MS:
         raise DraftError(f"{what}: expected a day of this century.")
     return found_ms
 
 
 def _for_input(at_ms: int) -> str:
-    bounded_ms = min(max(at_ms, 0), LATEST_MS)
-    return datetime.fromtimestamp(bounded_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return for_input(min(max(at_ms, 0), LATEST_MS), "seconds")

@@ -23,10 +23,11 @@ from trackside.server.web.figures import plural
 from trackside.server.web.forms import form_of
 from trackside.server.web.origin import local_path
 from trackside.server.web.pages.alerts.found import Found, all_alerts
-from trackside.server.web.pages.alerts.places import SILENCES, TABS, alert_path, author_of, matchers_text, may_act
+from trackside.server.web.pages.alerts.places import SILENCES, TABS, alert_path, matchers_text
 from trackside.server.web.pages.silences.draft import LENGTHS, WEEKDAYS, Draft, DraftError
 from trackside.server.web.pages.silences.words import recurrence_words
 from trackside.server.web.verdict import Level
+from trackside.server.web.visitor import author_of, may_act
 
 EXPIRED_SHOWN = 50
 MATCHED_SHOWN = 20
@@ -87,7 +88,7 @@ class SilencePages:
             "alert_path": alert_path,
             "may_act": may_act(request),
         }
-        page = render.Page("silences.html", "alerts", "Silences", Level.OK, facts, {})
+        page = render.Page("silences.html", "alerts", "Silences", Level.OK, facts, {}, has_range=False)
         return render.respond(request, self.console, period, page)
 
     async def new(self, request: Request) -> Response:
@@ -155,7 +156,7 @@ class SilencePages:
             "back": request.query_params.get("back", ""),
         }
         title = "Change a silence" if draft.silence_id else "New silence"
-        page = render.Page("silence_form.html", "alerts", title, Level.OK, facts, {})
+        page = render.Page("silence_form.html", "alerts", title, Level.OK, facts, {}, has_range=False)
         response = render.respond(request, self.console, period, page)
         response.status_code = 400 if error else 200
         return response

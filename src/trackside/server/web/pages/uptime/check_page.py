@@ -19,7 +19,6 @@ from trackside.server.web.pages.uptime.timeline import timeline
 from trackside.server.web.pages.uptime.uptime_page import certificate_days, selector
 from trackside.server.web.pages.uptime.words import PHASES, check_finding, level_of, phases_of, word_of
 from trackside.server.web.period import Period
-from trackside.server.web.verdict import Level
 
 BARS = 90
 DOWNS = 50
@@ -37,8 +36,7 @@ async def show(console: Console, request: Request) -> Response:
     if view is None:
         return render.error_page(404, "There is no such check", "The configuration has none of this name (any more).")
     changes = await run_in_threadpool(console.check_changes, name, period.start_ms)
-    until_ms = min(period.end_ms, period.now_ms) if period.is_fixed else period.now_ms
-    line = timeline(changes, period.start_ms, until_ms, BARS)
+    line = timeline(changes, period.start_ms, period.until_ms, BARS)
     finding = check_finding(view, "")
     facts: Mapping[str, object] = {
         "findings": [finding] if finding is not None else [],
@@ -86,10 +84,3 @@ async def _chart(console: Console, view: CheckView, period: Period) -> Chart:
         answer.reason,
         stacked=True,
     )
-
-
-def level_of_certificate(days: float | None) -> Level:
-    """As the rules that come with the server have it."""
-    if days is None:
-        return Level.UNKNOWN
-    return Level.BAD if days < 3 else Level.WARN if days < 14 else Level.OK

@@ -8,10 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trackside.server.access.roles import Identity, Role
 from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.pages.uptime.words import heartbeat_finding, level_of_heartbeat, word_of_heartbeat
+from trackside.server.web.visitor import may_act
 
 PINGS = 100
 
@@ -32,13 +32,8 @@ async def show(console: Console, request: Request) -> Response:
         "word": word_of_heartbeat(view),
         "pings": pings,
         # Whoever knows the address can feign the job: for those who may act, and nobody else.
-        "address": f"{console.external_url}/ping/{view.key}" if _may_act(request) else "",
+        "address": f"{console.external_url}/ping/{view.key}" if may_act(request) else "",
     }
     title = f"{name} {finding.predicate}" if finding is not None else name
     page = render.Page("heartbeat.html", "uptime", title, level, facts, {})
     return render.respond(request, console, period, page)
-
-
-def _may_act(request: Request) -> bool:
-    identity = getattr(request.state, "identity", None)
-    return isinstance(identity, Identity) and identity.role.allows(Role.OPERATOR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -65,7 +64,7 @@ class HeartbeatRow:
 async def show(console: Console, request: Request) -> Response:
     period = render.period_for(request, console)
     views, heartbeats = console.checks(), console.heartbeats()
-    rows, beats = await asyncio.gather(_check_rows(console, views, period), _heartbeat_rows(heartbeats, period))
+    rows, beats = await _check_rows(console, views, period), _heartbeat_rows(heartbeats, period)
     findings = findings_of(
         [(row.view, row.href) for row in rows], [(row.view, row.href) for row in beats], console.doubt()
     )
@@ -125,13 +124,13 @@ async def _check_rows(console: Console, views: Sequence[CheckView], period: Peri
 
 
 def _timelines(console: Console, views: Sequence[CheckView], period: Period) -> list[Timeline]:
-    until_ms = min(period.end_ms, period.now_ms) if period.is_fixed else period.now_ms
     return [
-        timeline(console.check_changes(view.check.name, period.start_ms), period.start_ms, until_ms) for view in views
+        timeline(console.check_changes(view.check.name, period.start_ms), period.start_ms, period.until_ms)
+        for view in views
     ]
 
 
-async def _heartbeat_rows(views: Sequence[HeartbeatView], period: Period) -> list[HeartbeatRow]:
+def _heartbeat_rows(views: Sequence[HeartbeatView], period: Period) -> list[HeartbeatRow]:
     rows = [
         HeartbeatRow(
             view,
