@@ -1,17 +1,20 @@
-"""Receivers of Alertmanager that we read and keep, and by which nothing is sent."""
+"""The `jira_configs` section: where issues are made, and what is said in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from trackside.server.receivers.defaults import NotificationDefaults
-from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl
-from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.fields import Flag, Template, WebUrl, joined
 from trackside.server.receivers.integration import IntegrationConfig
 from trackside.server.schema import DurationMs, Section, Text
+
+V2, V3 = "/rest/api/2", "/rest/api/3"
+_CLOUD_HOSTS = (".atlassian.net", "api.atlassian.com")
 
 
 def _as_section(value: Any) -> Any:
@@ -19,8 +22,9 @@ def _as_section(value: Any) -> Any:
 
 
 class JiraText(Section):
-    template: Template = ""
-    enable_update: Flag | None = None
+    template: Template | None = None
+    """None: the usual one."""
+    enable_update: Flag = True
 
 
 JiraTextOrTemplate = Annotated[JiraText, BeforeValidator(_as_section)]
@@ -33,12 +37,13 @@ class JiraConfig(IntegrationConfig):
     summary: JiraTextOrTemplate = Field(default_factory=JiraText)
     description: JiraTextOrTemplate = Field(default_factory=JiraText)
     labels: tuple[Template, ...] = ()
-    priority: Template = ""
+    priority: Template = '{{ template "jira.default.priority" . }}'
     issue_type: Template = Field(min_length=1)
     reopen_transition: Text = ""
     resolve_transition: Text = ""
     wont_fix_resolution: Text = ""
     reopen_duration: DurationMs = 0
+    """How long after its end an issue is opened again; 0: never, another is made."""
     fields: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -53,37 +58,21 @@ class JiraConfig(IntegrationConfig):
             raise ValueError("expected an api_url, or jira_api_url in `global`")
         return super().filled(defaults).model_copy(update={"api_url": url})
 
+    @property
+    def is_cloud(self) -> bool:
+        if self.api_type == "auto":
+            return (urlsplit(str(self.api_url)).hostname or "").endswith(_CLOUD_HOSTS)
+        return self.api_type == "cloud"
 
-class SigV4Config(Section):
-    region: Text = ""
-    access_key: Text = ""
-    secret_key: SecretText = NO_SECRET
-    profile: Text = ""
-    role_arn: Text = ""
-    external_id: Text = ""
-    use_fips_sts_endpoint: Flag = False
-    service_name: Text = ""
+    @property
+    def takes_documents(self) -> bool:
+        """Whether a long text is a document in Atlassian's format, as version 3 of the API has it."""
+        return str(self.api_url).rstrip("/").endswith(V3)
 
-    @model_validator(mode="after")
-    def _both_keys(self) -> Self:
-        if bool(self.access_key) != bool(self.secret_key):
-            raise ValueError("expected an access_key and a secret_key together")
-        return self
-
-
-class SnsConfig(IntegrationConfig):
-    api_url: Template = ""
-    sigv4: SigV4Config = Field(default_factory=SigV4Config)
-    topic_arn: Template = ""
-    phone_number: Template = ""
-    target_arn: Template = ""
-    subject: Template = '{{ template "sns.default.subject" . }}'
-    message: Template = '{{ template "sns.default.message" . }}'
-    attributes: Mapping[str, Template] = Field(default_factory=dict)
-    use_aws_http_client: Flag = False
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if sum(map(bool, (self.topic_arn, self.phone_number, self.target_arn))) != 1:
-            raise ValueError("expected one of topic_arn, phone_number and target_arn")
-        return self
+    @property
+    def search_url(self) -> str:
+        url = str(self.api_url)
+        if not self.is_cloud:
+            return joined(url, "search")
+        # Version 2 has lost its search there.
+        return joined(V3.join(url.rsplit(V2, 1)), "search/jql")
