@@ -209,4 +209,4 @@ def read_route():
 
 @pytest.fixture
 def down():
-    return DeliveryError("answered 503", retry=True)
+    return DeliveryError("answered 500", retry=True)

@@ -49,7 +49,7 @@ class SocketIntegration:
         if answer == b"":
             raise DeliveryError("connection lost", retry=True, maybe_sent=True)
         if answer != b"ok\n":
-            raise DeliveryError("answered 503", retry=True)
+            raise DeliveryError("answered 500", retry=True)
 
 
 async def serve(folder: Path) -> None:

@@ -25,7 +25,7 @@ INHIBITS = InhibitRule(parse_matchers("kind=cause"), parse_matchers("kind=effect
 # A flush, and the longest pause between two attempts at a receiver that has just come back.
 REACTION_S = 60 + 300 + 2 * STEP_S
 FAILURES = [
-    DeliveryError("answered 503", retry=True),
+    DeliveryError("answered 500", retry=True),
     DeliveryError("answered 429", retry=True, retry_after_s=120),
     DeliveryError("no answer", retry=True, maybe_sent=True),
     RuntimeError("bug"),

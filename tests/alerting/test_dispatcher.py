@@ -1,6 +1,7 @@
 """When who is told what: the timing of groups, and what survives a crash, on a clock turned by hand."""
 
 import asyncio
+import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ MINUTE = 60.0
 
 ERRORS = {
     "well": None,
-    "down": DeliveryError("answered 503", retry=True),
+    "down": DeliveryError("answered 500", retry=True),
     "refuses": DeliveryError("answered 400", retry=False),
     "doubt lost": DeliveryError("no answer", retry=True, maybe_sent=True),
     "doubt arrived": DeliveryError("no answer", retry=True, maybe_sent=True),
@@ -247,7 +248,7 @@ def test_a_receiver_that_was_away_hears_how_things_are_not_how_they_were(new_sit
         await site.until(4000, 5)
         assert hook.told == ["10 firing"]
         reasons = [record.last_error for record in site.dispatcher.records(20)]
-        assert "replaced by a newer one; last error: answered 503" in reasons
+        assert "replaced by a newer one; last error: answered 500" in reasons
 
     run(story)
 
@@ -265,13 +266,20 @@ def test_what_is_over_before_the_receiver_came_back_is_given_up_with_the_reason(
         assert hook.taken == []
         (record,) = site.dispatcher.records(10)
         assert record.delivered_at_ms is None
-        assert record.last_error == "no longer true; last error: answered 503"
+        assert record.last_error == "no longer true; last error: answered 500"
 
     run(story)
 
 
-def test_the_end_is_told_if_the_beginning_may_have_arrived(site, hook):
-    hook.errors = [DeliveryError("no answer within 10 s", retry=True, maybe_sent=True)]
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        pytest.param(DeliveryError("no answer within 10 s", retry=True, maybe_sent=True), id="no answer"),
+        pytest.param(DeliveryError("answered 504", retry=True, maybe_sent=True, status=504), id="a gateway gave up"),
+    ],
+)
+def test_the_end_is_told_if_the_beginning_may_have_arrived(site, hook, doubt):
+    hook.errors = [doubt]
     hook.error = DeliveryError("no connection", retry=True)
 
     async def story():
@@ -282,6 +290,71 @@ def test_the_end_is_told_if_the_beginning_may_have_arrived(site, hook):
         hook.error = None
         await site.until(330, 5)
         assert hook.told == ["1 resolved"]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(DeliveryError("", retry=True, status=500), "serverError", id="broken"),
+        pytest.param(DeliveryError("", retry=True, maybe_sent=True, status=502), "serverError", id="a gateway"),
+        pytest.param(DeliveryError("", retry=True, status=429), "clientError", id="too many"),
+        pytest.param(DeliveryError("", retry=False, status=400), "clientError", id="refused"),
+        pytest.param(DeliveryError("", retry=True, maybe_sent=True), "other", id="no answer"),
+    ],
+)
+def test_attempts_that_failed_are_counted_by_alertmanagers_reasons(site, hook, error, reason):
+    hook.errors = [error]
+
+    async def story():
+        site.offer(site.firing(1))
+        await site.until(1)
+        labels = ("integration", "reason")
+        counted = site.registry.counter("alertmanager_notifications_failed_total", labels=labels)
+        assert counted.labels("webhook", reason).raw()[0] == 1
+
+    run(story)
+
+
+def test_nothing_is_sent_before_it_is_written_down(site, hook):
+    hook.gate = asyncio.Event()
+
+    async def story():
+        site.offer(site.firing(1))
+        site.clock.ms += 1_000
+        await site.dispatcher.tick(site.clock.ms)
+        await asyncio.sleep(0)
+        assert len(hook.attempts) == 1
+        # The disk is busy with something else, and a message is taken meanwhile.
+        disk = threading.Event()
+        busy = site.db.write(lambda _: disk.wait(10))
+        site.offer(site.firing(2, alertname="B"))
+        site.clock.ms += 1_000
+        ticking = asyncio.create_task(site.dispatcher.tick(site.clock.ms))
+        await asyncio.sleep(0)
+        hook.gate.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (len(hook.attempts), len(hook.taken)) == (1, 1)
+        disk.set()
+        await asyncio.wrap_future(busy)
+        await ticking
+        await site.dispatcher.drain()
+        assert hook.told == ["1 firing", "2 firing"]
+
+    run(story)
+
+
+@pytest.mark.parametrize("groups", [1, 99, 100, 101, 250])
+def test_however_many_groups_are_due_each_is_told_once(new_site, integration, groups):
+    hook = integration()
+    site = new_site(SECONDS, team=hook)
+
+    async def story():
+        site.offer(*(site.firing(number, alertname=f"A{number}") for number in range(groups)))
+        await site.until(30)
+        assert sorted(hook.told) == sorted(f"{number} firing" for number in range(groups))
 
     run(story)
 
@@ -410,7 +483,7 @@ class TestCrash:
             site.receivers = {"team": []}
             site.start()
             (record,) = site.dispatcher.records(5)
-            assert record.last_error == "no longer configured; last error: answered 503"
+            assert record.last_error == "no longer configured; last error: answered 500"
 
         run(story)
 

@@ -48,11 +48,11 @@ def test_each_end_is_noticed_once_and_in_time(events):
     intake, now_ms, firing = Intake(300_000), 0, set()
     for number, end, wait in events:
         intake.push(Push(labels(number), starts_ms=min(now_ms, now_ms + end), ends_ms=now_ms + end), now_ms)
-        lease = intake._leases[labels(number)]
+        lease = intake._held[labels(number)].lease
         (firing.discard if lease.is_over(now_ms) else firing.add)(number)
         for _ in range(wait):
             now_ms += 1
-            over = {one for one in firing if intake._leases[labels(one)].is_over(now_ms)}
+            over = {one for one in firing if intake._held[labels(one)].lease.is_over(now_ms)}
             assert {int(alert.labels.get("i")) for alert in intake.ended(now_ms)} == over
             firing -= over
             assert {int(one.get("i")) for one in intake.firing_labels(now_ms)} == firing

@@ -1,6 +1,7 @@
 """Alerts that others push: how a push joins what is known, and when an alert is over."""
 
 import asyncio
+import json
 import sqlite3
 
 import pytest
@@ -207,5 +208,32 @@ def test_the_end_is_told_though_the_group_was_not_saved_before_the_crash(site, h
         site.start()
         await site.until(200)
         assert hook.told == ["1 firing", "1 resolved"]
+
+    run(story)
+
+
+def test_alerts_that_an_earlier_version_kept_by_their_labels_are_taken_over(site, hook):
+    async def story():
+        await site.push(1, since=0, until=20)
+        await site.push(2, since=0, until=2_000)
+        await site.until(5)
+        await site.kill()
+        with sqlite3.connect(site.folder / "trackside.db") as connection:
+            rows = [(json.dumps([text]), text) for (text,) in connection.execute("SELECT alert FROM pushed_alert")]
+            connection.execute("DROP TABLE pushed_alert")
+            connection.execute(
+                "CREATE TABLE pushed_alert (labels TEXT PRIMARY KEY, alert TEXT NOT NULL) STRICT, WITHOUT ROWID"
+            )
+            connection.executemany("INSERT INTO pushed_alert VALUES (?, ?)", rows)
+        connection.close()
+        site.start()
+        assert {view.alert.labels.get("i") for view in site.dispatcher.views.alerts(site.clock.ms)} == {"1", "2"}
+        await site.push(3, since=5, until=2_000)
+        await site.until(60)
+        assert hook.told[0] == "1 firing, 2 firing"
+        assert hook.told[-1] == "1 resolved, 2 firing, 3 firing"
+        await site.kill()
+        site.start()
+        assert {view.alert.labels.get("i") for view in site.dispatcher.views.alerts(site.clock.ms)} == {"2", "3"}
 
     run(story)

@@ -10,9 +10,12 @@ from trackside.server.alerting import selection
 from trackside.server.alerting.matchers import matches, parse_matchers
 from trackside.server.alerting.selection import Selection, beginnings
 
-NAMES, VALUES = ["a", "b", "c"], ["", "x", "y", "x\ny"]
+NAMES, VALUES = ["a", "b", "c"], ["", "x", "y", "x\ny", "xxy", "x y"]
 MATCHERS = st.builds(
-    Matcher, st.sampled_from(NAMES), st.sampled_from(list(MatchOp)), st.sampled_from(["", "x", "y", "x|y", ".*", "x.y"])
+    Matcher,
+    st.sampled_from(NAMES),
+    st.sampled_from(list(MatchOp)),
+    st.sampled_from(["", "x", "y", "x|y", ".*", "x.y", "x.*", "xx?|x.*", "y|", "z|x y"]),
 )
 LABELS = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES)).map(Labels.of)
 

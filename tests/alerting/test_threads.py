@@ -37,7 +37,7 @@ def test_the_next_message_is_told_what_the_last_is_called(new_site, integration)
 
 
 def test_each_attempt_says_which_delivery_it_is(site, hook):
-    hook.errors = [DeliveryError("answered 503", retry=True)] * 2
+    hook.errors = [DeliveryError("answered 500", retry=True)] * 2
 
     async def story():
         site.offer(site.firing(1))

@@ -88,6 +88,7 @@ def test_a_series_that_vanished_gets_one_marker(shop, store):
         pytest.param(ScrapeError("connection refused"), "connection refused", id="unreachable"),
         pytest.param("a 1\nb", "the page cannot be read: line 2", id="cut off"),
         pytest.param(Page(b"<html>", "text/html"), "web page", id="a web page"),
+        pytest.param(Page(b"<html>", ""), "the page cannot be read: line 1", id="a web page of an unsaid type"),
         pytest.param(RuntimeError("oops"), "the scrape failed: RuntimeError: oops", id="what nobody thought of"),
     ],
 )

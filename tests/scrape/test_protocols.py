@@ -27,7 +27,9 @@ def test_the_order_of_the_job_holds():
         pytest.param("text/plain; version=0.0.4; charset=utf-8", None, Dialect.TEXT, id="text"),
         pytest.param("Text/Plain", None, Dialect.TEXT, id="bare"),
         pytest.param("application/openmetrics-text; version=1.0.0", None, Dialect.OPENMETRICS, id="openmetrics"),
-        pytest.param("", "PrometheusText0.0.4", Dialect.TEXT, id="nothing, with a fallback"),
+        pytest.param("", None, Dialect.TEXT, id="nothing"),
+        pytest.param(" ; charset=utf-8", None, Dialect.TEXT, id="no type but parameters"),
+        pytest.param("", "OpenMetricsText1.0.0", Dialect.OPENMETRICS, id="nothing, with a fallback"),
         pytest.param("text/html", "OpenMetricsText1.0.0", Dialect.OPENMETRICS, id="something else, with a fallback"),
     ],
 )
@@ -38,9 +40,9 @@ def test_the_answer_is_read_by_its_content_type(content_type, fallback, expected
 @pytest.mark.parametrize(
     ("content_type", "reason"),
     [
-        pytest.param("", "no Content-Type; if it is in the Prometheus text format, set fallback", id="none"),
         pytest.param("text/html; charset=utf-8", "web page", id="a web page"),
         pytest.param("application/json", "'application/json'", id="JSON"),
+        pytest.param("application/octet-stream", "set fallback_scrape_protocol: PrometheusText0.0.4", id="a download"),
     ],
 )
 def test_what_is_no_text_of_metrics_is_refused_with_advice(content_type, reason):

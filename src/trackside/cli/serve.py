@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -101,6 +102,9 @@ async def _serve(app: App, listener: socket.socket, address: str) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
     try:
         await app.start()
+        # What was made until here stays. A full collection, of which a push of ten thousand alerts causes two, would
+        # look at all of it again, and nothing else goes on meanwhile.
+        gc.freeze()
         async with listening(app.asgi, listener):
             click.echo(f"listening on http://{address}")
             if not app.settings.no_auth:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from trackside.exceptions import DeliveryError
 from trackside.instruments.registry import Registry
+from trackside.model.alerts import AlertState
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily, MetricType, Sample
 from trackside.version import __version__
@@ -74,8 +75,10 @@ class AlertingMetrics:
     def suppressed(self, reason: str, alerts: int) -> None:
         self._alertmanager.suppressed.labels(reason).inc(alerts)
 
-    def received(self, status: str) -> None:
-        self._alertmanager.received.labels(status).inc()
+    def received(self, states: Sequence[AlertState]) -> None:
+        resolved = states.count(AlertState.RESOLVED)
+        self._alertmanager.received.labels("resolved").inc(resolved)
+        self._alertmanager.received.labels("firing").inc(len(states) - resolved)
 
     def received_invalid(self) -> None:
         self._alertmanager.invalid.inc()
@@ -123,7 +126,10 @@ class _AlertmanagerMetrics:
         self._latency.labels(*self._names(receiver, kind)).observe(seconds)
 
     def failed(self, receiver: str, kind: str, error: DeliveryError) -> None:
-        reason = "other" if error.maybe_sent else "serverError" if error.retry else "clientError"
+        if error.status is not None:
+            reason = "serverError" if error.status >= 500 else "clientError"
+        else:
+            reason = "other" if error.maybe_sent else "serverError" if error.retry else "clientError"
         self._failed.labels(*self._names(receiver, kind), reason).inc()
 
     def _names(self, receiver: str, kind: str) -> tuple[str, ...]:

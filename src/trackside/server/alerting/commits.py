@@ -7,8 +7,8 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from trackside.server.alerting import store
 from trackside.server.alerting.collector import AlertingMetrics
+from trackside.server.alerting.rows import all_of
 from trackside.server.db.database import Database, Work
 
 _log = logging.getLogger("trackside.server")
@@ -43,7 +43,7 @@ class Commits:
             await self._commit(waiting, durable=True)
 
     async def _commit(self, waiting: Sequence[Sequence[Work]], *, durable: bool) -> None:
-        work = store.all_of(one for works in waiting for one in works)
+        work = all_of(one for works in waiting for one in works)
         try:
             await asyncio.wrap_future(self._db.write(work, durable=durable))
         except sqlite3.Error as error:

@@ -8,31 +8,35 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from trackside.instruments.registry import Registry
-from trackside.model.alerts import Alert, AlertState, NotificationRecord
+from trackside.model.alerts import Alert, AlertState, Notification, NotificationRecord
 from trackside.model.labels import Labels
 from trackside.model.metrics import MetricFamily
-from trackside.server.alerting import refusal_alert, store
+from trackside.server.alerting import refusal_alert, store, trial
 from trackside.server.alerting.collector import AlertingMetrics, state_families
 from trackside.server.alerting.commits import Commits
 from trackside.server.alerting.group import AlertGroup
 from trackside.server.alerting.grouping import Grouping
 from trackside.server.alerting.inhibition import Inhibition
-from trackside.server.alerting.intake import Intake
+from trackside.server.alerting.intake import Intake, Pushed
 from trackside.server.alerting.matchers import Syntax
 from trackside.server.alerting.muting import Muting
 from trackside.server.alerting.pushes import store as alert_store
-from trackside.server.alerting.pushes.lease import Lease, Push
+from trackside.server.alerting.pushes.lease import Push
 from trackside.server.alerting.routing import RoutingConfig
-from trackside.server.alerting.sender import Sender, SenderPorts, Shown
+from trackside.server.alerting.rows import all_of
+from trackside.server.alerting.sender import Decision, Sender, SenderPorts, Shown
 from trackside.server.alerting.senders import Receivers, Senders
 from trackside.server.alerting.silences.register import Silences
 from trackside.server.alerting.silences.silence import SilenceLimits
+from trackside.server.alerting.store import Outgoing
 from trackside.server.alerting.views import Views
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database, Work
 
 ALIVE_MS = 1_000
 FORGET_MS = 300_000
+FLUSHED_AT_ONCE = 100
+"""Groups. While these are written down and sent, the next ones are decided, and the rest takes no memory yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Dispatcher:
         self._db, self._clock = ports.db, ports.clock
         self.metrics = AlertingMetrics(ports.registry, with_receiver_names=options.receiver_names_in_metrics)
         self._commits = Commits(ports.db, self.metrics)
+        ports.db.write(alert_store.upgrade).result()
         ports.db.create(store.SCHEMA, alert_store.SCHEMA)
         ports.db.add_columns(store.ADDED)
         self.silences = Silences(ports.db, options.silences)
@@ -121,7 +126,7 @@ class Dispatcher:
             elif self.senders.named(refusal_alert.sender_name(alert.labels)) is None:
                 self.offer([refusal_alert.ended(alert, now_ms)], now_ms)
         if works:
-            self._db.write(store.all_of(works))
+            self._db.write(all_of(works))
 
     def offer(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """The alerts of our own rules that fire or have resolved, as often as one likes: the same news twice is no
@@ -138,8 +143,7 @@ class Dispatcher:
         What is wrong with those that were not taken, a sentence each.
         """
         refused: list[str] = []
-        leases: list[Lease] = []
-        worth_storing: list[Lease] = []
+        taken: list[Pushed] = []
         for push in pushes:
             try:
                 found = self._intake.push(push, now_ms)
@@ -149,43 +153,70 @@ class Dispatcher:
                 continue
             if found is None:
                 self.metrics.limited()
-                continue
-            lease, is_worth_storing = found
-            leases.append(lease)
-            if is_worth_storing:
-                worth_storing.append(lease)
+            else:
+                taken.append(found)
+        worth_storing = [alert_store.save(one.number, one.lease) for one in taken if one.is_worth_storing]
         if worth_storing:
             # Before any group knows of them: an alert of a group whose end nobody knows would never end.
-            await self._commits.soon([alert_store.save(worth_storing)])
-        for lease in leases:
-            alert = lease.alert(now_ms)
-            self.metrics.received("resolved" if alert.state is AlertState.RESOLVED else "firing")
+            await self._commits.soon(worth_storing)
+        alerts = [one.lease.alert(now_ms) for one in taken]
+        self.metrics.received([alert.state for alert in alerts])
+        for alert, one in zip(alerts, taken, strict=True):
             self._take(alert, now_ms, is_stored=True)
+            if one.is_worth_storing:
+                # Who mutes it is remembered, and found out now: when its group is told, there is less time.
+                self._muting.of(alert.labels, now_ms)
         return refused
 
     async def tick(self, now_ms: int) -> None:
         for alert in self._intake.ended(now_ms):
             self._take(alert, now_ms, is_stored=True)
-        decided: list[Work] = []
+        due = list(self._grouping.due(now_ms))
+        for at in range(0, max(len(due), 1), FLUSHED_AT_ONCE):
+            await self._flush(due[at : at + FLUSHED_AT_ONCE], now_ms)
+        await self._keep_house(now_ms)
+
+    async def _flush(self, due: Sequence[AlertGroup], now_ms: int) -> None:
+        """Decide about these groups, write it down, and begin to send it."""
+        decisions: list[Decision] = []
         quiet: list[AlertGroup] = []
-        for group in self._grouping.due(now_ms):
+        for group in due:
+            if self._groups.get(group.group_id) is not group:
+                # It went while others were written down.
+                continue
             due_ms = group.flush(now_ms)
-            works = self._decide(group, due_ms, now_ms)
-            decided += works
+            found = self._decide(group, due_ms, now_ms)
+            decisions += found
             # What was told of must be known after a crash, or nobody would be told that it is over.
-            if works or group.passed or group.left or not group.alerts:
+            if any(one.works for one in found) or group.passed or group.left or not group.alerts:
                 self._grouping.changed.add(group.group_id)
             else:
                 quiet.append(group)
         settled = self._settle(now_ms)
         if quiet:
             settled.append(store.save_rhythms(quiet))
-        if decided:
-            await self._commits.durably([*decided, *settled])
-        elif settled:
-            await self._commits.soon(settled)
+        await self._write(decisions, settled)
         self.senders.wake()
-        await self._keep_house(now_ms)
+
+    async def _write(self, decisions: Sequence[Decision], settled: Sequence[Work]) -> None:
+        decided = [work for decision in decisions for work in decision.works]
+        try:
+            if decided:
+                await self._commits.durably([*decided, *settled])
+            elif settled:
+                await self._commits.soon(settled)
+        finally:
+            for decision in decisions:
+                decision.is_written()
+
+    async def try_out(self, message: Notification) -> Sequence[Outgoing]:
+        """Send a message about nothing through every integration of its receiver. The log has it as a test."""
+        now_ms = self._clock.now_ms()
+        tries = (trial.try_out(sender, message, now_ms) for sender in self.senders.of(message.receiver))
+        tried = await asyncio.gather(*tries)
+        over_ms = self._clock.now_ms()
+        await self._commits.soon([store.finished(one, None if one.last_error else over_ms) for one in tried])
+        return tried
 
     async def drain(self) -> None:
         """Wait until all that is due now is sent or has failed."""
@@ -241,8 +272,8 @@ class Dispatcher:
         self._grouping.restore(stored.groups, now_ms)
         self._intake.restore(pushed.leases, now_ms - alive_ms, alive_ms)
         works = self.senders.restore(stored)
-        leased = {lease.labels for lease in pushed.leases}
-        for lease in pushed.leases:
+        leased = {lease.labels for lease in pushed.leases.values()}
+        for lease in pushed.leases.values():
             # Those that are over too: they are found to be so at the first tick, and whoever was told of them hears it.
             self._grouping.offer(lease.alert(lease.ends_ms - 1), now_ms)
         for group in stored.groups:
@@ -253,7 +284,7 @@ class Dispatcher:
         for known in self._intake.firing(now_ms):
             self._muting.inhibition.begins(known.alert.labels)
         if works:
-            self._db.write(store.all_of(works)).result()
+            self._db.write(all_of(works)).result()
 
     def _restore_refusal(self, labels: Labels) -> None:
         sender = self.senders.named(refusal_alert.sender_name(labels)) if refusal_alert.is_one(labels) else None
@@ -285,14 +316,12 @@ class Dispatcher:
         if routes:
             self._grouping.offer(alert, now_ms, routes)
 
-    def _decide(self, group: AlertGroup, due_ms: int, now_ms: int) -> list[Work]:
+    def _decide(self, group: AlertGroup, due_ms: int, now_ms: int) -> list[Decision]:
         shown = self._shown_at(group, now_ms)
         about = refusal_alert.sender_name(group.labels) if refusal_alert.is_one(group.labels) else ""
-        works = [
-            work for one in self.senders.of(group.receiver) if one.name != about for work in one.decide(shown, due_ms)
-        ]
+        decisions = [one.decide(shown, due_ms) for one in self.senders.of(group.receiver) if one.name != about]
         group.passed |= {labels for labels, alert in group.alerts.items() if alert.state is AlertState.RESOLVED}
-        return works
+        return decisions
 
     def _shown(self, group_id: str) -> Shown | None:
         group = self._groups.get(group_id)
@@ -346,5 +375,4 @@ class Dispatcher:
             self._next_forget_ms = now_ms + FORGET_MS
             await self.silences.forget_old(now_ms)
             old = self._intake.forget_old(now_ms)
-            if old:
-                await self._commits.soon([alert_store.forget(old)])
+            await self._commits.soon([store.forget_old(now_ms), *([alert_store.forget(old)] if old else ())])

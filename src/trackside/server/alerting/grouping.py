@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
@@ -18,21 +19,31 @@ REMEMBERED = 100_000
 """Label sets whose routes are kept."""
 
 
+class _Ways(NamedTuple):
+    """Where an alert goes; one object for all alerts that go there."""
+
+    routes: tuple[Route, ...]
+    groups: tuple[str, ...]
+    """The id of the group of each route."""
+
+
 class Grouping:
     def __init__(self, root: Route) -> None:
         self.groups: dict[str, AlertGroup] = {}
         self.changed: set[str] = set()
         """Ids of the groups to be settled and saved."""
-        self._holders: dict[Labels, set[str]] = {}
+        self._holders: dict[Labels, tuple[str, ...]] = {}
         """Ids of the groups that hold an alert."""
-        self._routed: dict[Labels, tuple[Route, ...]] = {}
+        self._ways: dict[Labels, _Ways] = {}
+        self._equal_ways: dict[tuple[str, ...], _Ways] = {}
         self._root = root
         self._routes = _by_id(root)
 
     def configure(self, root: Route, now_ms: int) -> None:
         """Go on with other routes: all groups begin a new rhythm."""
         self._root, self._routes = root, _by_id(root)
-        self._routed.clear()
+        self._ways.clear()
+        self._equal_ways.clear()
         for group in self.groups.values():
             group.begin_again(now_ms)
 
@@ -41,7 +52,7 @@ class Grouping:
         for group in groups:
             self.groups[group.group_id] = group
             for labels in group.alerts:
-                self._holders.setdefault(labels, set()).add(group.group_id)
+                self._holders[labels] = (*self._holders.get(labels, ()), group.group_id)
             if not group.alerts:
                 group.empty_since_ms = now_ms
             if group.next_flush_ms <= now_ms:
@@ -50,11 +61,16 @@ class Grouping:
 
     def routes(self, labels: Labels) -> tuple[Route, ...]:
         """Those an alert with these labels takes."""
-        found = self._routed.get(labels)
+        return self._ways_of(labels).routes
+
+    def _ways_of(self, labels: Labels) -> _Ways:
+        found = self._ways.get(labels)
         if found is None:
-            if len(self._routed) >= REMEMBERED:
-                self._routed.clear()
-            found = self._routed[labels] = self._root.matching(labels)
+            if len(self._ways) >= REMEMBERED:
+                self._ways.clear()
+                self._equal_ways.clear()
+            ways = _ways_by(self._root.matching(labels), labels)
+            found = self._ways[labels] = self._equal_ways.setdefault(ways.groups, ways)
         return found
 
     def route(self, group: AlertGroup) -> Route | None:
@@ -72,21 +88,23 @@ class Grouping:
         `routes`: instead of those of the configuration, if any. `is_stored`: the alert is kept by itself, and offered
         again after a start; so its groups need not be saved for its sake before they are told.
         """
-        holders = self._holders.get(alert.labels, set())
+        holders = self._holders.get(alert.labels, ())
         if alert.state is AlertState.RESOLVED:
             # Whoever was never told of it need not hear that it is over. What is kept by itself is soon forgotten.
             for key in holders:
                 self._put(self.groups[key], alert, now_ms)
             return
-        chosen = routes if routes else self.routes(alert.labels)
-        targets = {self._join(route, alert, now_ms, is_stored) for route in chosen}
-        if targets == holders:
+        ways = _ways_by(tuple(routes), alert.labels) if routes else self._ways_of(alert.labels)
+        for route, key in zip(*ways, strict=True):
+            self._join(route, key, alert, now_ms, is_stored)
+        if ways.groups == holders:
             return
-        for key in holders - targets:
+        before = [key for key in holders if key not in ways.groups]
+        for key in before:
             group = self.groups[key]
             group.left.add(alert.labels)
             self._put(group, alert, now_ms)
-        self._holders[alert.labels] = holders | targets
+        self._holders[alert.labels] = (*before, *ways.groups) if before else ways.groups
 
     def leave(self, alert: Alert, now_ms: int) -> None:
         """It goes on, and somebody else tells of it from now on: here only its end is told, to whom it was told."""
@@ -105,11 +123,12 @@ class Grouping:
             del group.alerts[labels]
             group.left.discard(labels)
             group.passed.discard(labels)
-            holders = self._holders.get(labels, set())
-            holders.discard(group.group_id)
-            if not holders:
+            holders = tuple(key for key in self._holders.get(labels, ()) if key != group.group_id)
+            if holders:
+                self._holders[labels] = holders
+            else:
                 self._holders.pop(labels, None)
-                self._routed.pop(labels, None)
+                self._ways.pop(labels, None)
 
     def drop(self, group: AlertGroup) -> None:
         self.remove(group, group.alerts)
@@ -123,22 +142,23 @@ class Grouping:
             group.empty_since_ms = now_ms
         return now_ms - group.empty_since_ms >= EMPTY_KEPT_MS
 
-    def _join(self, route: Route, alert: Alert, now_ms: int, is_stored: bool) -> str:
-        labels = route.group_labels(alert.labels)
-        key = group_id(route, labels)
+    def _join(self, route: Route, key: str, alert: Alert, now_ms: int, is_stored: bool) -> None:
         group = self.groups.get(key)
         if group is None:
-            group = self.groups[key] = new_group(route, labels, now_ms)
+            group = self.groups[key] = new_group(route, route.group_labels(alert.labels), now_ms)
             self.changed.add(key)
         group.group_wait_ms, group.group_interval_ms = route.group_wait_ms, route.group_interval_ms
         group.repeat_interval_ms = route.repeat_interval_ms
         group.left.discard(alert.labels)
         self._put(group, alert, now_ms, is_stored)
-        return key
 
     def _put(self, group: AlertGroup, alert: Alert, now_ms: int, is_stored: bool = False) -> None:
         if group.put(alert, now_ms) and not is_stored:
             self.changed.add(group.group_id)
+
+
+def _ways_by(routes: tuple[Route, ...], labels: Labels) -> _Ways:
+    return _Ways(routes, tuple(group_id(route, route.group_labels(labels)) for route in routes))
 
 
 def _by_id(root: Route) -> Mapping[str, Route]:

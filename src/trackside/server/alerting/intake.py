@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from trackside.model.alerts import Alert, AlertState
@@ -27,53 +27,80 @@ class Known:
     """A rule of ours says so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of a push."""
+
+    number: int
+    """Of the alert, in the store."""
+    lease: Lease
+    is_worth_storing: bool
+    """Whether it differs enough from what was stored last."""
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A pushed alert, and what is known of it beside what was pushed last."""
+
+    number: int
+    lease: Lease
+    is_over: bool = True
+    """Whether its end was noticed; so of one that is new, until it is found to fire."""
+    stored: Lease | None = None
+    """As it was given out to be stored last."""
+    look_ms: int | None = None
+    """When it is looked at next: what is pushed again and again needs no entry for each time."""
+
+
 class Intake:
     def __init__(self, resolve_timeout_ms: int, limit_per_name: int = 0) -> None:
         """`limit_per_name`: how many pushed alerts of one `alertname` may fire; 0: as many as come."""
         self.resolve_timeout_ms = resolve_timeout_ms
         self._limit_per_name = limit_per_name
-        self._leases: dict[Labels, Lease] = {}
-        self._over: set[Labels] = set()
-        """Those of the leases whose end was noticed."""
-        self._ends: list[tuple[int, Labels]] = []
-        """A heap of when to look; an entry may be out of date."""
-        self._looked_at: dict[Labels, int] = {}
-        """When each alert is looked at next: what is pushed again and again needs no entry for each time."""
-        self._stored: dict[Labels, Lease] = {}
-        """Each lease as it was given out to be stored last."""
+        self._held: dict[Labels, _Held] = {}
+        self._next_number = 1
+        self._ends: list[tuple[int, int, _Held]] = []
+        """A heap of when to look; an entry may be out of date. The number only keeps entries comparable."""
         self._own: dict[Labels, tuple[Alert, int]] = {}
         self._firing_by_name: dict[str, int] = {}
+        self._firing = 0
+        """Pushed alerts whose end was not noticed."""
 
-    def restore(self, leases: Iterable[Lease], down_ms: int, alive_ms: int) -> None:
-        """`down_ms`: how long nobody could push, ending now; `alive_ms`: when it began."""
-        for lease in leases:
+    def restore(self, leases: Mapping[int, Lease], down_ms: int, alive_ms: int) -> None:
+        """`leases`: by number; `down_ms`: how long nobody could push, ending now; `alive_ms`: when it began."""
+        for number, lease in leases.items():
             patience_ms = down_ms if lease.ends_ms > alive_ms else 0
-            self._stored[lease.labels] = lease
-            self._hold(replace(lease, patience_ms=patience_ms), is_over=False)
+            held = _Held(number, replace(lease, patience_ms=patience_ms), stored=lease)
+            self._held[lease.labels] = held
+            self._mark(held, is_over=False)
+            self._look_at(held)
+            self._next_number = max(self._next_number, number + 1)
 
-    def push(self, push: Push, now_ms: int) -> tuple[Lease, bool] | None:
-        """The alert after a push, and whether it differs enough to be stored. None: it is one too many of its name.
+    def push(self, push: Push, now_ms: int) -> Pushed | None:
+        """The alert after a push. None: it is one too many of its name.
 
         Raises:
             ValueError: it makes no sense, or there are far too many alerts.
         """
-        before = self._leases.get(push.labels)
-        if before is not None:
-            # One object for equal labels: it takes less memory, and is found faster.
-            push = replace(push, labels=before.labels)
-        lease = leased(push, before, self.resolve_timeout_ms, now_ms)
-        if before is None and len(self._leases) >= MAX_ALERTS:
-            raise ValueError(f"there are {len(self._leases):,} alerts already")
-        fires_anew = not lease.is_over(now_ms) and (before is None or push.labels in self._over)
-        name = push.labels.get("alertname")
-        if fires_anew and self._limit_per_name and self._firing_by_name.get(name, 0) >= self._limit_per_name:
+        held = self._held.get(push.labels)
+        lease = leased(push, None if held is None else held.lease, self.resolve_timeout_ms, now_ms)
+        if held is None and len(self._held) >= MAX_ALERTS:
+            raise ValueError(f"there are {len(self._held):,} alerts already")
+        is_over = lease.is_over(now_ms)
+        fires_anew = not is_over and (held is None or held.is_over)
+        if fires_anew and self._limit_per_name and self._count(lease) >= self._limit_per_name:
             return None
-        self._hold(lease, is_over=lease.is_over(now_ms))
-        stored = self._stored.get(push.labels)
-        is_worth_storing = stored is None or _differs(stored, lease, now_ms)
+        if held is None:
+            held = self._held[lease.labels] = _Held(self._next_number, lease)
+            self._next_number += 1
+        held.lease = lease
+        self._mark(held, is_over=is_over)
+        if not is_over:
+            self._look_at(held)
+        is_worth_storing = held.stored is None or _differs(held.stored, lease, now_ms)
         if is_worth_storing:
-            self._stored[push.labels] = lease
-        return lease, is_worth_storing
+            held.stored = lease
+        return Pushed(held.number, lease, is_worth_storing)
 
     def offer(self, alert: Alert, now_ms: int) -> None:
         """What a rule of our own says; it ends only when the rule says so."""
@@ -86,26 +113,23 @@ class Intake:
         """Pushed alerts whose end has come since this was asked last."""
         found: list[Alert] = []
         while self._ends and self._ends[0][0] <= now_ms:
-            at_ms, labels = heapq.heappop(self._ends)
-            if self._looked_at.get(labels) == at_ms:
-                del self._looked_at[labels]
-            lease = self._leases.get(labels)
-            if lease is None or labels in self._over:
+            at_ms, _, held = heapq.heappop(self._ends)
+            if held.look_ms == at_ms:
+                held.look_ms = None
+            if held.is_over:
                 continue
-            if lease.is_over(now_ms):
-                self._mark(labels, is_over=True)
-                found.append(lease.alert(now_ms))
+            if held.lease.is_over(now_ms):
+                self._mark(held, is_over=True)
+                found.append(held.lease.alert(now_ms))
             else:
-                self._look_at(lease)
+                self._look_at(held)
         return found
 
     def firing(self, now_ms: int) -> Iterator[Known]:
         for alert, updated_ms in self._own.values():
             yield self._known_own(alert, updated_ms)
-        for labels in self.firing_labels(now_ms):
-            if labels not in self._own:
-                lease = self._leases[labels]
-                yield Known(lease.alert(now_ms), lease.updated_ms, lease.ends_ms)
+        for lease in self._firing_leases(now_ms):
+            yield Known(lease.alert(now_ms), lease.updated_ms, lease.ends_ms)
 
     def own(self) -> list[Alert]:
         """The alerts of our own rules that fire."""
@@ -113,65 +137,63 @@ class Intake:
 
     def firing_labels(self, now_ms: int) -> Iterator[Labels]:
         yield from self._own
-        for labels, lease in self._leases.items():
-            if labels not in self._own and not lease.is_over(now_ms):
-                yield labels
+        for lease in self._firing_leases(now_ms):
+            yield lease.labels
+
+    def _firing_leases(self, now_ms: int) -> Iterator[Lease]:
+        """Without those of which a rule of our own speaks too."""
+        for held in self._held.values():
+            lease = held.lease
+            if not lease.is_over(now_ms) and lease.labels not in self._own:
+                yield lease
 
     def known(self, labels: Labels, now_ms: int) -> Known | None:
         """The alert with these labels, if it fires."""
         own = self._own.get(labels)
         if own is not None:
             return self._known_own(*own)
-        lease = self._leases.get(labels)
-        if lease is None or lease.is_over(now_ms):
+        held = self._held.get(labels)
+        if held is None or held.lease.is_over(now_ms):
             return None
-        return Known(lease.alert(now_ms), lease.updated_ms, lease.ends_ms)
+        return Known(held.lease.alert(now_ms), held.lease.updated_ms, held.lease.ends_ms)
 
     def _known_own(self, alert: Alert, updated_ms: int) -> Known:
         # It has no such end; what is said here is when somebody else would take it to be over.
         return Known(alert, updated_ms, updated_ms + self.resolve_timeout_ms, is_own=True)
 
-    def forget_old(self, now_ms: int) -> list[Labels]:
-        """Let go of what has been over for long."""
-        old = [labels for labels in self._over if self._leases[labels].ends_ms < now_ms - KEPT_MS]
-        for labels in old:
-            self._over.discard(labels)
-            self._stored.pop(labels, None)
-            del self._leases[labels]
-        return old
+    def forget_old(self, now_ms: int) -> list[int]:
+        """Let go of what has been over for long; its numbers."""
+        old = [held for held in self._held.values() if held.is_over and held.lease.ends_ms < now_ms - KEPT_MS]
+        for held in old:
+            del self._held[held.lease.labels]
+        return [held.number for held in old]
 
     @property
     def has_leases(self) -> bool:
-        return len(self._leases) > len(self._over)
+        return self._firing > 0
 
-    def _hold(self, lease: Lease, *, is_over: bool) -> None:
-        labels = lease.labels
-        if labels not in self._leases:
-            # Counted as one that fires no more, which `_mark` then corrects.
-            self._over.add(labels)
-        self._leases[labels] = lease
-        self._mark(labels, is_over=is_over)
-        if not is_over:
-            self._look_at(lease)
-
-    def _look_at(self, lease: Lease) -> None:
+    def _look_at(self, held: _Held) -> None:
         """Look when it may be over; later is soon enough if it is looked at before."""
-        at_ms = lease.ends_ms + lease.patience_ms
-        planned_ms = self._looked_at.get(lease.labels)
-        if planned_ms is None or at_ms < planned_ms:
-            self._looked_at[lease.labels] = at_ms
-            heapq.heappush(self._ends, (at_ms, lease.labels))
+        at_ms = held.lease.ends_ms + held.lease.patience_ms
+        if held.look_ms is None or at_ms < held.look_ms:
+            held.look_ms = at_ms
+            heapq.heappush(self._ends, (at_ms, held.number, held))
 
-    def _mark(self, labels: Labels, *, is_over: bool) -> None:
-        if is_over == (labels in self._over):
+    def _count(self, lease: Lease) -> int:
+        return self._firing_by_name.get(lease.labels.get("alertname"), 0)
+
+    def _mark(self, held: _Held, *, is_over: bool) -> None:
+        if is_over == held.is_over:
             return
-        name = labels.get("alertname")
-        count = self._firing_by_name.get(name, 0) + (-1 if is_over else 1)
+        held.is_over = is_over
+        change = -1 if is_over else 1
+        self._firing += change
+        count = self._count(held.lease) + change
+        name = held.lease.labels.get("alertname")
         if count:
             self._firing_by_name[name] = count
         else:
             self._firing_by_name.pop(name, None)
-        (self._over.add if is_over else self._over.discard)(labels)
 
 
 def _differs(stored: Lease, lease: Lease, now_ms: int) -> bool:

@@ -54,11 +54,14 @@ class Muting:
             metrics.suppressed("active_time_interval" if inactive else "mute_time_interval", len(group.alerts))
             return []
         shown: list[Alert] = []
+        inhibited = silenced = 0
         for labels, alert in group.alerts.items():
             if self.inhibition.inhibitor(labels) is not None:
-                metrics.suppressed("inhibition", 1)
+                inhibited += 1
             elif self.silences.silencing(labels, now_ms):
-                metrics.suppressed("silence", 1)
+                silenced += 1
             else:
                 shown.append(alert)
+        metrics.suppressed("inhibition", inhibited)
+        metrics.suppressed("silence", silenced)
         return shown

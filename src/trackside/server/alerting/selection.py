@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
@@ -12,6 +13,8 @@ from trackside.server.regex import compiled_by_line, predicate
 KeyT = TypeVar("KeyT")
 Tests = list[tuple[str, Callable[[str], bool]]]
 """Names of labels, and what their values are asked."""
+_Entry = tuple[int, KeyT, Tests]
+_NONE: dict[int, dict[str, Any]] = {}
 
 REMEMBERED = 100_000
 """Label sets whose answer is kept; an alert is asked about at each flush, and its labels never change."""
@@ -21,43 +24,67 @@ class Selection(Generic[KeyT]):
     """Keys, each with the matchers that must hold."""
 
     def __init__(self, entries: Iterable[tuple[KeyT, tuple[Matcher, ...]]]) -> None:
-        self._by_pair: dict[tuple[str, str], list[tuple[int, KeyT, Tests]]] = {}
+        self._by_pair: dict[tuple[str, str], list[_Entry[KeyT]]] = {}
         """By one pair that a label set must have: most lists of matchers name a value."""
-        self._others: list[tuple[int, KeyT, Tests]] = []
+        self._by_beginning: dict[str, dict[int, dict[str, list[_Entry[KeyT]]]]] = {}
+        """By the name of a label and what its value must begin with; these by their lengths."""
+        self._others: list[_Entry[KeyT]] = []
         self._known: dict[Labels, tuple[KeyT, ...]] = {}
+        self._answers: dict[tuple[KeyT, ...], tuple[KeyT, ...]] = {}
+        """One object for those that are equal: there are few, and many label sets."""
         for number, (key, matchers) in enumerate(entries):
-            by = next((one for one in matchers if one.op is MatchOp.EQUAL and one.value), None)
-            if by is None:
-                self._others.append((number, key, _tests(matchers)))
-            else:
+            self._put(number, key, matchers)
+
+    def _put(self, number: int, key: KeyT, matchers: tuple[Matcher, ...]) -> None:
+        for by in matchers:
+            if by.op is MatchOp.EQUAL and by.value:
                 # That it holds is known where the pair is found.
                 tests = _tests(one for one in matchers if one is not by)
                 self._by_pair.setdefault((by.name, by.value), []).append((number, key, tests))
+                return
+        entry = (number, key, _tests(matchers))
+        for by in matchers:
+            starts = beginnings(by.value) if by.op is MatchOp.REGEX else None
+            if starts is not None:
+                by_length = self._by_beginning.setdefault(by.name, {})
+                for start in set(starts):
+                    by_length.setdefault(len(start), {}).setdefault(start, []).append(entry)
+                return
+        self._others.append(entry)
 
     def holding(self, labels: Labels) -> tuple[KeyT, ...]:
         """In the order they were given."""
-        if not (self._others or self._by_pair):
-            return ()
         found = self._known.get(labels)
         if found is None:
+            if not (self._others or self._by_pair or self._by_beginning):
+                return ()
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            found = self._known[labels] = self._found(labels)
+                self._answers.clear()
+            found = self._found(labels)
+            found = self._known[labels] = self._answers.setdefault(found, found)
         return found
 
     def _found(self, labels: Labels) -> tuple[KeyT, ...]:
         values = dict(labels.pairs)
-        candidates = list(self._others)
-        for pair in labels.pairs:
-            candidates += self._by_pair.get(pair, ())
-        held: list[tuple[int, KeyT]] = []
-        for number, key, tests in candidates:
+        # By number: of several ways in which a value may begin, more than one may hold.
+        held: dict[int, KeyT] = {}
+        for number, key, tests in self._candidates(labels):
             for name, test in tests:
                 if not test(values.get(name, "")):
                     break
             else:
-                held.append((number, key))
-        return tuple(key for _, key in sorted(held, key=lambda entry: entry[0]))
+                held[number] = key
+        return tuple(held[number] for number in sorted(held)) if held else ()
+
+    def _candidates(self, labels: Labels) -> Iterable[_Entry[KeyT]]:
+        candidates = list(self._others)
+        for pair in labels.pairs:
+            candidates += self._by_pair.get(pair, ())
+            name, value = pair
+            for length, by_start in self._by_beginning.get(name, _NONE).items():
+                candidates += by_start.get(value[:length], ())
+        return candidates
 
 
 def _tests(matchers: Iterable[Matcher]) -> Tests:
@@ -65,12 +92,11 @@ def _tests(matchers: Iterable[Matcher]) -> Tests:
 
 
 def _test(one: Matcher) -> Callable[[str], bool]:
-    test = predicate(one, compiled_by_line)
-    starts = beginnings(one.value) if one.op is MatchOp.REGEX else None
-    if starts is None:
-        return test
-    # Ten times as fast as to ask the expression, and enough for most texts.
-    return lambda text: text.startswith(starts) and test(text)
+    # Ten times as fast as to ask the expression, and most are no more than a list: `warning|info`.
+    listed = frozenset(one.value.split("|")) if _PLAIN.fullmatch(one.value) else None
+    if listed is None or one.op is not MatchOp.REGEX:
+        return predicate(one, compiled_by_line)
+    return listed.__contains__
 
 
 def beginnings(pattern: str) -> tuple[str, ...] | None:
@@ -98,5 +124,7 @@ def _literal_beginning(pattern: str) -> str:
     return "".join(found)
 
 
+_PLAIN = re.compile(r"[\w :/,=@|-]*", re.ASCII)
+"""An expression that is texts and bars only."""
 _PUNCTUATION = tuple(".-+*?()[]{}|/^$")
 _QUANTIFIERS = tuple("*?{+")

@@ -77,6 +77,18 @@ class Shown:
     alerts: Sequence[Alert]
 
 
+@dataclass(slots=True)
+class Decision:
+    """What is due about a group, to be written down before it may be sent."""
+
+    works: list[Work]
+    message: Outgoing | None = None
+
+    def is_written(self) -> None:
+        if self.message is not None:
+            self.message.may_be_sent = True
+
+
 @dataclass(frozen=True, slots=True)
 class SenderPorts:
     clock: Clock
@@ -151,31 +163,33 @@ class Sender:
         self._told.pop(group_id, None)
         self._refusals.forget(group_id)
 
-    def decide(self, shown: Shown, now_ms: int) -> list[Work]:
-        """Decide what is due about a group at its flush; what has to be written before it may be sent."""
+    def decide(self, shown: Shown, now_ms: int) -> Decision:
+        """Decide what is due about a group at its flush."""
         group = shown.group
+        decision = Decision([])
         if group.group_id in self._in_flight:
             self._again.add(group.group_id)
-            return []
-        works: list[Work] = []
+            return decision
         told = self._knows(group.group_id)
         if not self.integration.send_resolved:
             told = without_resolved(told, group.alerts.values())
             if told is not self._knows(group.group_id):
-                works.append(self._learn(group.group_id, told))
+                decision.works.append(self._learn(group.group_id, told))
         terms = Terms(self.integration.send_resolved, group.repeat_interval_ms)
         message = due(_addressed(shown, told), told, terms, now_ms)
         if message is not None and self._refusals.are_final(group.group_id, message.alerts, terms, now_ms):
             message = None
         waiting = self._waiting.get(group.group_id)
         if waiting is not None and message is not None and truth(message.alerts) == truth(waiting.notification.alerts):
-            return works
+            return decision
         if waiting is not None:
-            works.append(self._give_up(waiting, "no longer true" if message is None else "replaced by a newer one"))
+            reason = "no longer true" if message is None else "replaced by a newer one"
+            decision.works.append(self._give_up(waiting, reason))
         if message is not None:
-            works.append(self._enqueue(group, message, waiting, now_ms))
+            decision.message = self._enqueue(group, message, waiting, now_ms)
+            decision.works.append(store.decided(decision.message))
         self._count()
-        return works
+        return decision
 
     def wake(self) -> None:
         """Send what is due, in the background."""
@@ -213,7 +227,7 @@ class Sender:
         self._told[group_id] = told
         return store.save_told(self.name, group_id, told)
 
-    def _enqueue(self, group: AlertGroup, message: Message, before: Outgoing | None, now_ms: int) -> Work:
+    def _enqueue(self, group: AlertGroup, message: Message, before: Outgoing | None, now_ms: int) -> Outgoing:
         notification = Notification(
             group.receiver,
             group.group_key,
@@ -223,14 +237,21 @@ class Sender:
             reason=message.reason.value,
         )
         one = Outgoing(
-            secrets.token_hex(8), self.name, self.integration.kind, group.group_id, notification, now_ms, now_ms
+            secrets.token_hex(8),
+            self.name,
+            self.integration.kind,
+            group.group_id,
+            notification,
+            now_ms,
+            now_ms,
+            may_be_sent=False,
         )
         if before is not None:
             # A receiver that is away is not asked more often because there is news.
             one.next_try_ms, one.attempts = before.next_try_ms, before.attempts
         self._waiting[group.group_id] = one
         self._ports.metrics.decided(self.receiver, one.kind)
-        return store.decided(one)
+        return one
 
     def _give_up(self, one: Outgoing, reason: str) -> Work:
         self._waiting.pop(one.group_id, None)
@@ -245,12 +266,15 @@ class Sender:
         now_ms = self._ports.clock.now_ms()
         if self._closed or now_ms < self._paused_until_ms <= now_ms + LONGEST_WAIT_MS:
             return None
-        ready = (
-            one
-            for one in self._waiting.values()
-            if one.group_id not in self._in_flight and not now_ms < one.next_try_ms <= now_ms + LONGEST_WAIT_MS
-        )
+        ready = (one for one in self._waiting.values() if self._is_ready(one, now_ms))
+        if self._is_well:
+            # In the order they were decided: to compare all, for each that is sent, takes long when hundreds wait.
+            return next(ready, None)
         return min(ready, key=lambda one: one.next_try_ms, default=None)
+
+    def _is_ready(self, one: Outgoing, now_ms: int) -> bool:
+        waits = now_ms < one.next_try_ms <= now_ms + LONGEST_WAIT_MS
+        return one.may_be_sent and not waits and one.group_id not in self._in_flight
 
     async def _send(self, one: Outgoing) -> None:
         try:
@@ -259,14 +283,24 @@ class Sender:
             del self._in_flight[one.group_id]
         works = self._delivered(one) if error is None else self._failed(one, error)
         self._ports.touched(one.group_id)
-        if one.group_id in self._again:
-            self._again.discard(one.group_id)
-            shown = self._ports.shown(one.group_id)
-            if shown is not None and not self._closed:
-                works += self.decide(shown, self._ports.clock.now_ms())
+        again = self._decided_again(one.group_id)
         # The next one need not wait for the disk: a crash repeats what was not written down yet.
         self.wake()
-        await self._ports.write(works)
+        try:
+            await self._ports.write([*works, *again.works])
+        finally:
+            again.is_written()
+        if again.message is not None:
+            self.wake()
+
+    def _decided_again(self, group_id: str) -> Decision:
+        """What is due about a group that was flushed while a message about it was in flight."""
+        if group_id in self._again:
+            self._again.discard(group_id)
+            shown = self._ports.shown(group_id)
+            if shown is not None and not self._closed:
+                return self.decide(shown, self._ports.clock.now_ms())
+        return Decision([])
 
     async def _attempt(self, one: Outgoing) -> DeliveryError | None:
         started_s = self._ports.clock.monotonic_s()

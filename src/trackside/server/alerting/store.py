@@ -10,13 +10,14 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from trackside.model.alerts import Alert, AlertState, Notification, NotificationRecord
 from trackside.model.labels import Labels
 from trackside.server.alerting.decision import Told
 from trackside.server.alerting.group import AlertGroup
+from trackside.server.alerting.rows import Row, Table, all_of, json_text
 from trackside.server.db.database import Work
 
 SCHEMA = """
@@ -89,6 +90,8 @@ class Outgoing:
     last_error: str = ""
     thread: str = ""
     """What the receiver calls the message, once it has taken it."""
+    may_be_sent: bool = True
+    """False until the decision is written down: what nobody knows of after a crash must not be said before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +102,42 @@ class Stored:
     waiting: tuple[Outgoing, ...]
 
 
-def all_of(works: Iterable[Work]) -> Work:
-    """One transaction of several."""
-
-    def work(connection: sqlite3.Connection) -> None:
-        for one in works:
-            one(connection)
-
-    return work
+_GROUP = Table("INSERT OR REPLACE INTO alert_group", 11)
+_TOLD = Table(
+    "INSERT OR REPLACE INTO alert_told (integration, group_id, firing, uncertain, hidden, at_ms, thread)",
+    7,
+)
+_COLUMNS = (
+    "notification_id, integration, kind, receiver, group_id, group_key, group_labels, status, alert_names, "
+    "alert_count, alerts, waiting, decided_at_ms, delivered_at_ms, attempts, last_error, reason"
+)
+# One statement for all that happens to a notification, so that the rows of many can be written together.
+_NOTIFICATION = Table(
+    f"INSERT INTO notification ({_COLUMNS})",
+    _COLUMNS.count(",") + 1,
+    """ON CONFLICT (notification_id) DO UPDATE SET
+       alerts = CASE WHEN excluded.waiting THEN alerts ELSE excluded.alerts END, waiting = excluded.waiting,
+       delivered_at_ms = excluded.delivered_at_ms, attempts = excluded.attempts, last_error = excluded.last_error""",
+)
 
 
 def save_group(group: AlertGroup) -> Work:
-    row = (
-        group.group_id,
-        group.receiver,
-        group.group_key,
-        _labels_text(group.labels),
-        group.group_wait_ms,
-        group.group_interval_ms,
-        group.repeat_interval_ms,
-        group.next_flush_ms,
-        int(group.flushed),
-        _alerts_text(group.alerts.values()),
-        _label_sets_text(group.left),
+    return Row(
+        _GROUP,
+        (
+            group.group_id,
+            group.receiver,
+            group.group_key,
+            _labels_text(group.labels),
+            group.group_wait_ms,
+            group.group_interval_ms,
+            group.repeat_interval_ms,
+            group.next_flush_ms,
+            int(group.flushed),
+            _alerts_text(group.alerts.values()),
+            _label_sets_text(group.left),
+        ),
     )
-    return partial(_execute, "INSERT OR REPLACE INTO alert_group VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def save_rhythms(groups: Iterable[AlertGroup]) -> Work:
@@ -145,63 +159,52 @@ def forget_group(group_id: str) -> Work:
 
 def save_told(integration: str, group_id: str, told: Told) -> Work:
     sets = (_label_sets_text(told.firing), _label_sets_text(told.uncertain), _label_sets_text(told.hidden))
-    sql = """INSERT OR REPLACE INTO alert_told (integration, group_id, firing, uncertain, hidden, at_ms, thread)
-             VALUES (?, ?, ?, ?, ?, ?, ?)"""
-    return partial(_execute, sql, (integration, group_id, *sets, told.at_ms, told.thread))
+    return Row(_TOLD, (integration, group_id, *sets, told.at_ms, told.thread))
 
 
 def decided(one: Outgoing) -> Work:
-    notification = one.notification
-    names = sorted({alert.name for alert in notification.alerts})
-    row = (
-        one.notification_id,
-        one.integration,
-        one.kind,
-        notification.receiver,
-        one.group_id,
-        notification.group_key,
-        _labels_text(notification.group_labels),
-        notification.status,
-        json.dumps(names),
-        len(notification.alerts),
-        _alerts_text(notification.alerts),
-        1,
-        one.decided_ms,
-        None,
-        one.attempts,
-        one.last_error,
-        notification.reason,
-    )
-    marks = ", ".join("?" * len(row))
-    return partial(_execute, f"INSERT INTO notification ({_COLUMNS}) VALUES ({marks})", row)
-
-
-_COLUMNS = (
-    "notification_id, integration, kind, receiver, group_id, group_key, group_labels, status, alert_names, "
-    "alert_count, alerts, waiting, decided_at_ms, delivered_at_ms, attempts, last_error, reason"
-)
+    return _saved(one, one.notification.alerts, waiting=True)
 
 
 def tried(one: Outgoing) -> Work:
-    row = (one.attempts, one.last_error, one.notification_id)
-    return partial(_execute, "UPDATE notification SET attempts = ?, last_error = ? WHERE notification_id = ?", row)
+    # With its alerts: where the decision could not be written, this is the first that is known of it.
+    return _saved(one, one.notification.alerts, waiting=True)
 
 
 def finished(one: Outgoing, delivered_ms: int | None) -> Work:
     """Delivered, or given up when `delivered_ms` is None: nothing more will be tried."""
-    sql = """UPDATE notification SET waiting = 0, alerts = ?, delivered_at_ms = ?, attempts = ?, last_error = ?
-             WHERE notification_id = ?"""
-    logged = _alerts_text(one.notification.alerts[:LOGGED_ALERTS])
-    return all_of(
+    return _saved(one, one.notification.alerts[:LOGGED_ALERTS], waiting=False, delivered_ms=delivered_ms)
+
+
+def _saved(one: Outgoing, alerts: Iterable[Alert], *, waiting: bool, delivered_ms: int | None = None) -> Work:
+    notification = one.notification
+    return Row(
+        _NOTIFICATION,
         (
-            partial(_execute, sql, (logged, delivered_ms, one.attempts, one.last_error, one.notification_id)),
-            partial(
-                _execute,
-                "DELETE FROM notification WHERE waiting = 0 AND decided_at_ms < ?",
-                (one.decided_ms - KEPT_MS,),
-            ),
-        )
+            one.notification_id,
+            one.integration,
+            one.kind,
+            notification.receiver,
+            one.group_id,
+            notification.group_key,
+            _labels_text(notification.group_labels),
+            notification.status,
+            json_text(sorted({alert.name for alert in notification.alerts})),
+            len(notification.alerts),
+            _alerts_text(alerts),
+            int(waiting),
+            one.decided_ms,
+            delivered_ms,
+            one.attempts,
+            one.last_error,
+            notification.reason,
+        ),
     )
+
+
+def forget_old(now_ms: int) -> Work:
+    sql = "DELETE FROM notification WHERE waiting = 0 AND decided_at_ms < ?"
+    return partial(_execute, sql, (now_ms - KEPT_MS,))
 
 
 def given_up(one: Outgoing, reason: str) -> Work:
@@ -295,11 +298,15 @@ def _outgoing(row: sqlite3.Row, external_url: str) -> Outgoing:
 
 
 def _labels_text(labels: Labels) -> str:
-    return json.dumps(labels.as_dict())
+    return json_text(labels.as_dict())
 
 
 def _label_sets_text(sets: Iterable[Labels]) -> str:
-    return json.dumps([labels.as_dict() for labels in sorted(sets)])
+    return json_text([labels.as_dict() for labels in sorted(sets, key=_pairs)]) if sets else "[]"
+
+
+def _pairs(labels: Labels) -> tuple[tuple[str, str], ...]:
+    return labels.pairs
 
 
 def _label_sets(text: str) -> frozenset[Labels]:
@@ -307,13 +314,7 @@ def _label_sets(text: str) -> frozenset[Labels]:
 
 
 def _alerts_text(alerts: Iterable[Alert]) -> str:
-    return f"[{', '.join(map(_alert_text, alerts))}]"
-
-
-@lru_cache(maxsize=16_384)
-def _alert_text(alert: Alert) -> str:
-    # Remembered, since an alert stands in its group and in each message about it, at each flush again.
-    return json.dumps(_alert_fields(alert))
+    return json_text([_alert_fields(alert) for alert in alerts])
 
 
 def _alert_fields(alert: Alert) -> dict[str, object]:

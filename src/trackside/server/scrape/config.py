@@ -107,6 +107,8 @@ class ScrapeConfig(ScrapeLimits, HttpClientConfig):
     honor_timestamps: bool = True
     track_timestamps_staleness: bool = False
     fallback_scrape_protocol: Protocol | None = None
+    """What an answer is read as whose Content-Type is not one of the formats. Without it, an answer that names no type
+    is read as PrometheusText0.0.4, and one that names another is refused."""
     enable_compression: bool = True
     native_histogram_bucket_limit: int = 0
     native_histogram_min_bucket_factor: float = 0

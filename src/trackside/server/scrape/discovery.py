@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import dns.asyncresolver
-import dns.exception
 import httpx
 
 from trackside.exceptions import TracksideError
@@ -39,6 +37,9 @@ async def srv_records(name: str) -> list[tuple[str, int]]:
     Raises:
         OSError: there is no answer.
     """
+    import dns.asyncresolver  # noqa: PLC0415 - a library that few have a need of
+    import dns.exception  # noqa: PLC0415 - as above
+
     try:
         answers = await dns.asyncresolver.resolve(name, "SRV", lifetime=DNS_TIMEOUT_S)
     except dns.exception.DNSException as error:

@@ -46,7 +46,9 @@ def dialect_of(content_type: str, fallback: Protocol | None) -> Dialect:
     if fallback is not None and fallback in _MEDIA_TYPES:
         return _MEDIA_TYPES[fallback][2]
     if not media_type:
-        raise ScrapeError(f"the answer has no Content-Type; {_HINT}")
+        # Old exporters and small scripts say nothing; Prometheus up to 2 read them, and what is no text of metrics is
+        # refused by its first line.
+        return Dialect.TEXT
     if media_type == "text/html":
         raise ScrapeError("the answer is a web page (text/html) and no metrics; check metrics_path and the port")
     raise ScrapeError(f"the answer has the Content-Type {media_type[:80]!r} and is no text of metrics; {_HINT}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import zlib
 from base64 import b64encode
@@ -14,10 +13,11 @@ from typing import Protocol
 
 import httpx
 
+from trackside.server.http.transport import KeepAliveTransport
+from trackside.server.scrape.deadline import answer_within
 from trackside.server.scrape.failures import reason
 from trackside.server.scrape.http_config import HttpClientConfig, TlsConfig
 from trackside.server.scrape.protocols import ScrapeError
-from trackside.server.scrape.transport import KeepAliveTransport
 
 MAX_REDIRECTS = 10
 _USER_AGENT = "trackside"
@@ -129,7 +129,7 @@ async def fetch(client: httpx.AsyncClient, request: Request) -> Page:
         ScrapeError: there is none, or not with status 200.
     """
     try:
-        async with asyncio.timeout(request.timeout_s):
+        async with answer_within(request.timeout_s):
             return await _page(client, request)
     except TimeoutError as error:
         raise ScrapeError(f"no complete answer within the timeout of {request.timeout_s:g} s") from error
@@ -147,7 +147,7 @@ async def _page(client: httpx.AsyncClient, request: Request) -> Page:
         headers=_headers(request),
         follow_redirects=request.config.follow_redirects,
         extensions={"sni_hostname": server_name} if server_name else None,
-        timeout=request.timeout_s,
+        timeout=None,
     ) as response:
         if response.status_code != 200:
             raise ScrapeError(_status_reason(response))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trackside.model.labels import Labels
 from trackside.server.alerting.pushes.lease import Lease
+from trackside.server.alerting.rows import Row, Table, json_text
 from trackside.server.db.database import Work
 
-SCHEMA = """
+# By numbers given out one after the other and not by their labels, so that what is pushed together lies together: a
+# push of 64 alerts changes a dozen pages of the file, and not one for each.
+_ALERTS = """
 CREATE TABLE IF NOT EXISTS pushed_alert (
-    labels TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
     alert TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
+"""
+SCHEMA = f"""{_ALERTS}
 CREATE TABLE IF NOT EXISTS alerting_alive (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     at_ms INTEGER NOT NULL
@@ -24,27 +29,36 @@ CREATE TABLE IF NOT EXISTS alerting_alive (
 """
 
 
+_PUSHED = Table("INSERT OR REPLACE INTO pushed_alert", 2)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAlerts:
-    leases: tuple[Lease, ...]
+    leases: Mapping[int, Lease]
+    """By number."""
     alive_ms: int | None
     """None: this is the first start."""
 
 
-def save(leases: Iterable[Lease]) -> Work:
-    rows = [(_key(lease.labels), json.dumps(_fields(lease))) for lease in leases]
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Earlier versions kept the alerts by their labels."""
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(pushed_alert)")}
+    if "labels" in columns:
+        rows = connection.execute("SELECT alert FROM pushed_alert ORDER BY labels").fetchall()
+        connection.execute("DROP TABLE pushed_alert")
+        connection.execute(_ALERTS)
+        connection.executemany("INSERT INTO pushed_alert (alert) VALUES (?)", [(row["alert"],) for row in rows])
+
+
+def save(number: int, lease: Lease) -> Work:
+    return Row(_PUSHED, (number, json_text(_fields(lease))))
+
+
+def forget(numbers: Iterable[int]) -> Work:
+    rows = [(number,) for number in numbers]
 
     def work(connection: sqlite3.Connection) -> None:
-        connection.executemany("INSERT OR REPLACE INTO pushed_alert VALUES (?, ?)", rows)
-
-    return work
-
-
-def forget(label_sets: Iterable[Labels]) -> Work:
-    rows = [(_key(labels),) for labels in label_sets]
-
-    def work(connection: sqlite3.Connection) -> None:
-        connection.executemany("DELETE FROM pushed_alert WHERE labels = ?", rows)
+        connection.executemany("DELETE FROM pushed_alert WHERE number = ?", rows)
 
     return work
 
@@ -57,14 +71,10 @@ def alive(now_ms: int) -> Work:
 
 
 def load(connection: sqlite3.Connection) -> StoredAlerts:
-    rows = connection.execute("SELECT alert FROM pushed_alert ORDER BY labels")
-    leases = tuple(_lease(json.loads(row["alert"])) for row in rows)
+    rows = connection.execute("SELECT number, alert FROM pushed_alert ORDER BY number")
+    leases = {row["number"]: _lease(json.loads(row["alert"])) for row in rows}
     row = connection.execute("SELECT at_ms FROM alerting_alive").fetchone()
     return StoredAlerts(leases, None if row is None else row["at_ms"])
-
-
-def _key(labels: Labels) -> str:
-    return json.dumps(labels.pairs)
 
 
 def _fields(lease: Lease) -> dict[str, object]:

@@ -1,13 +1,15 @@
-"""Connections to targets: kept, replaced, bounded."""
+"""Connections to servers: kept, replaced, bounded."""
 
 import asyncio
+import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 import uvloop
 
-from trackside.server.scrape.transport import KeepAliveTransport
+from trackside.server.http.transport import KeepAliveTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na 1\n"
 
@@ -152,6 +154,103 @@ def test_two_at_once_have_a_connection_each_and_leave_one(run):
             assert [answer.content for answer in answers] == [b"a 1\n"] * 2
             await settle()
             assert len(server.open) == 1
+
+    run(test)
+
+
+def test_several_wait_where_several_may(run):
+    async def test():
+        async with Server() as server, client(each=2) as asking:
+            for _ in range(2):
+                await asyncio.gather(*(asking.get(server.url) for _ in range(3)))
+                await settle()
+                assert len(server.open) == 2
+            assert server.connections == 4
+
+    run(test)
+
+
+def test_what_is_sent_arrives_on_the_connection_that_was_kept(run):
+    taken = []
+
+    async def echo(reader, writer):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            taken.append((head.split(b" ")[0], await reader.readexactly(length)))
+            writer.write(b"HTTP/1.1 202 Taken\r\nContent-Length: 0\r\n\r\n")
+
+    async def test():
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with client() as asking:
+            for body in (b"one", b"t" * 1_000_000):
+                answer = await asking.post(url, content=body)
+                assert (answer.status_code, answer.reason_phrase) == (202, "Taken")
+        server.close()
+
+    run(test)
+    assert taken == [(b"POST", b"one"), (b"POST", b"t" * 1_000_000)]
+
+
+def test_a_message_that_may_have_been_taken_is_not_sent_again_unasked(run):
+    async def test():
+        async with Server(OK, None, OK) as server, client() as asking:
+            await asking.post(server.url, content=b"a")
+            with pytest.raises(httpx.RemoteProtocolError, match="without an answer"):
+                await asking.post(server.url, content=b"b")
+            assert server.connections == 1
+            assert (await asking.post(server.url, content=b"c")).content == b"a 1\n"
+            assert server.connections == 2
+
+    run(test)
+
+
+def test_a_connection_that_was_just_closed_is_not_used_though_the_loop_has_not_heard_of_it(run):
+    async def test():
+        closing = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        listener = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+        def answer_and_close():
+            taken, _ = listener.accept()
+            taken.recv(65_536)
+            taken.sendall(closing)
+            taken.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            async with client() as asking:
+                for _ in range(3):
+                    serving = pool.submit(answer_and_close)
+                    assert (await asking.post(url, content=b"a")).is_success
+                    # The loop does not turn while it waits for this.
+                    serving.result()
+        listener.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(b"", httpx.ReadTimeout, id="no answer"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", httpx.ReadTimeout, id="half a head"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na", httpx.ReadTimeout, id="half a body"),
+    ],
+)
+def test_a_server_that_falls_silent_is_given_up(run, answer, error):
+    async def silent(reader, writer):
+        await reader.read(65_536)
+        writer.write(answer)
+        await reader.read()
+        writer.close()
+
+    async def test():
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with client() as asking:
+            with pytest.raises(error):
+                await asking.get(url, timeout=0.05)
+        server.close()
 
     run(test)
 

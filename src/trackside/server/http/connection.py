@@ -1,8 +1,9 @@
-"""One connection to a target: a request goes out, an answer comes in as far as it is asked for."""
+"""One connection to a server: a request goes out, an answer comes in as far as it is asked for."""
 
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import cast
@@ -26,10 +27,12 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
+        self._patience_s: float | None = None
         self._begin()
 
     def _begin(self) -> None:
         self.status = 0
+        self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpResponseParser(self)
         self._chunks: deque[bytes] = deque()
@@ -43,26 +46,41 @@ class Connection(asyncio.Protocol):
         return not self._closed and self._transport is not None and not self._transport.is_closing()
 
     @property
+    def is_left(self) -> bool:
+        """Whether the server has closed it, or said something unasked, since it was used: perhaps the event loop has
+        not heard of it yet, and the kernel has."""
+        descriptor = -1 if self._transport is None else self._transport.get_extra_info("socket").fileno()
+        if descriptor < 0:
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    @property
     def reusable(self) -> bool:
-        """The answer was read to its end, and the target takes another request."""
+        """The answer was read to its end, and the server takes another request."""
         return self.open and self._complete and self._keep_alive and not self._chunks and self._error is None
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
-    async def ask(self, request: httpx.Request) -> None:
+    async def ask(self, request: httpx.Request, body: bytes, patience_s: float | None) -> None:
         """Send a request and wait for the head of its answer.
+
+        `patience_s`: how long the server may keep silent, here and within the answer.
 
         Raises:
             ConnectionResetError: the connection ended before the first byte of an answer.
             httpx.RemoteProtocolError: what comes back is not HTTP.
             httpx.LocalProtocolError: a header holds a line end.
+            httpx.ReadTimeout: nothing comes back.
         """
         self._begin()
+        self._patience_s = patience_s
         if self._transport is None or not self.open:
             raise ConnectionResetError("the connection is closed")
-        self._transport.write(_head(request))
+        self._transport.write(_head(request) + body)
         while not self._head_done:
             if self._error is not None:
                 raise self._error
@@ -72,6 +90,7 @@ class Connection(asyncio.Protocol):
         """
         Raises:
             httpx.RemoteProtocolError: the answer ended before its end.
+            httpx.ReadTimeout: the rest of it does not come.
         """
         while True:
             while self._chunks:
@@ -90,7 +109,10 @@ class Connection(asyncio.Protocol):
     async def _more(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            async with asyncio.timeout(self._patience_s):
+                await self._waiter
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the server keeps silent") from error
         finally:
             self._waiter = None
 
@@ -147,6 +169,9 @@ class Connection(asyncio.Protocol):
 
     # -- What the parser calls ---------------------------------------------------------------
 
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
     def on_header(self, name: bytes, value: bytes) -> None:
         # Behind the body they are trailers, which nobody reads.
         if not self._head_done:
@@ -158,6 +183,7 @@ class Connection(asyncio.Protocol):
         self.status = self._parser.get_status_code()
         if 100 <= self.status < 200:
             self.headers.clear()
+            self.reason = b""
         else:
             self._head_done = True
 
