@@ -24,11 +24,11 @@ NOW_MS = 1_700_000_000_000
 class FakeServer:
     """One request a connection. `answers` are sent as they are, the last to all that follow; None: it keeps silent."""
 
-    answer: bytes | None = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    answer: bytes | None = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     first: list[bytes] = field(default_factory=list)
     """What it answers before `answer`."""
     requests: list[tuple[str, dict[str, str], object]] = field(default_factory=list)
-    """Request line, headers by lower-case name, and the body: JSON, or text."""
+    """Request line, headers by lower-case name, and the body: JSON, text, or bytes where it holds a file."""
     url: str = ""
     thread: str = ""
     """What the integration says of the message that was delivered."""
@@ -38,8 +38,8 @@ class FakeServer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             line, *lines = head.strip().split("\r\n")
             headers = {name.lower(): value for name, value in (one.split(": ", 1) for one in lines)}
-            body = (await reader.readexactly(int(headers.get("content-length", 0)))).decode()
-            self.requests.append((line, headers, json.loads(body) if body[:1] in ("{", "[") else body))
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            self.requests.append((line, headers, self._read(body, headers.get("content-type", ""))))
             answer = self.first.pop(0) if self.first else self.answer
             if answer is None:
                 await asyncio.sleep(5)
@@ -48,6 +48,13 @@ class FakeServer:
                 await writer.drain()
         finally:
             writer.close()
+
+    @staticmethod
+    def _read(body: bytes, content_type: str) -> object:
+        if content_type.startswith("multipart/"):
+            return body
+        text = body.decode()
+        return json.loads(text) if text[:1] in ("{", "[") else text
 
     @property
     def bodies(self) -> list[object]:
@@ -135,15 +142,21 @@ def templates():
 
 
 @pytest.fixture
+def our_templates():
+    """Those of a trackside.yml."""
+    return NotificationTemplates({}, lambda: NOW_MS + 60_000, ours=True, has_runbook=lambda name: name == "Known")
+
+
+@pytest.fixture
 def integration(templates):
     """An integration of a kind, from its section; `{url}` within a text is where the fake server is."""
 
-    def make(kind, section=None, defaults=None, **values):
+    def make(kind, section=None, defaults=None, texts=templates, **values):
         def at(url):
             given = json.loads(json.dumps({**(section or {}), **values}).replace("{url}", url))
             receiver = ReceiverConfig.model_validate({"name": "team", f"{kind}_configs": [given]})
             complete = filled(receiver, NotificationDefaults.model_validate(defaults or {}))
-            (bound,) = integrations(complete, lambda _: None, templates)
+            (bound,) = integrations(complete, lambda _: None, texts)
             return bound._integration
 
         return at

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from trackside.exceptions import DeliveryError
 from trackside.server.receivers.clients import Clients, tls_context
 from trackside.server.receivers.http_config import HttpConfig, TlsConfig
 
@@ -84,7 +85,7 @@ def test_all_are_closed_at_the_end():
         ({"ca_file": "/nowhere"}, OSError),
         ({"cert_file": str(CERTIFICATE), "key_file": "/nowhere"}, OSError),
         ({"ca": "no certificate"}, (OSError, ValueError)),
-        ({"ca_ref": "name"}, ValueError),
+        ({"ca_ref": "name"}, DeliveryError),
     ],
 )
 def test_certificates_that_cannot_be_used(tls, error):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from trackside.exceptions import DeliveryError
+from trackside.model.alerts import ChartImage
 
 CERTIFICATE = Path(__file__).parent / "testdata" / "untrusted.pem"
 
@@ -138,7 +139,7 @@ def mail_server():
 def post(deliver, integration, mail_server, new_notification):
     """Send by an email section to a mail server that behaves so; the server afterwards."""
 
-    def run(section=None, message=None, behaviour=None):
+    def run(section=None, message=None, behaviour=None, **about):
         with mail_server(**(behaviour or {})) as there:
             given = {
                 "to": "a@to.test, B <b@to.test>",
@@ -146,7 +147,7 @@ def post(deliver, integration, mail_server, new_notification):
                 "require_tls": False,
                 **(section or {}),
             }
-            one = integration("email", given, smarthost=there.address)
+            one = integration("email", given, smarthost=there.address, **about)
             deliver(one, message or new_notification())
         return there
 
@@ -173,6 +174,52 @@ def test_a_mail(post, new_notification, new_alert):
     assert "1 alert for alertname=Down</strong>" in html
     assert "x = &lt;b&gt;&amp;&lt;/b&gt;<br>" in html
     assert '<a href="http://monitor/graph?a=b&amp;c=d">Source</a>' in html
+
+
+def test_our_own_mail_says_all_of_it_in_both_ways(post, our_templates, new_notification, new_alert):
+    down, worse = new_alert(job="shop", x="<b>&</b>"), new_alert(job="worse")
+    trends = ((down.labels, "▁▂ 0 to 1"), (worse.labels, "▇█ 3 to 4"))
+    chart = ChartImage(down.labels, b"\x89PNG", 'Down: between 0 and 1, "now" 1')
+    message = replace(new_notification(down, worse), trends=trends, chart=chart)
+    (mail,) = post({}, message, texts=our_templates).mails
+    assert (mail["MIME-Version"], mail.get_content_type()) == ("1.0", "multipart/alternative")
+    plain, related = mail.iter_parts()
+    assert plain.get_content().replace("\r", "") == (
+        "Down is bad\nsince Nov 14 22:13 UTC, value 1 ▁▂ 0 to 1\nGraph: http://monitor/graph?a=b&c=d\n"
+        "Runbook: http://runbook/1\n"
+        "Silence: http://monitor/silences/new?"
+        "matchers=alertname%3D%22Down%22%0Ajob%3D%22shop%22%0Ax%3D%22%3Cb%3E%26%3C%2Fb%3E%22\n\n"
+        "Down is bad\nsince Nov 14 22:13 UTC, value 1 ▇█ 3 to 4\nGraph: http://monitor/graph?a=b&c=d\n"
+        "Runbook: http://runbook/1\n"
+        "Silence: http://monitor/silences/new?matchers=alertname%3D%22Down%22%0Ajob%3D%22worse%22\n\n"
+        "All alerts: http://monitor/alerts?filter=alertname%3D%22Down%22\n"
+    )
+    assert (related.get_content_type(), related.get_param("type")) == ("multipart/related", "text/html")
+    html, picture = related.iter_parts()
+    text = html.get_content()
+    assert (picture["Content-ID"], picture.get_content_disposition()) == ("<chart@trackside>", "inline")
+    assert (picture.get_content_type(), picture.get_content()) == ("image/png", b"\x89PNG")
+    assert text.count('src="cid:chart@trackside" alt="Down: between 0 and 1, &quot;now&quot; 1"') == 1
+    # Where the picture is, no bars; and no label is markup.
+    assert ("▁▂ 0 to 1" in text, "▇█ 3 to 4" in text, "<b>" in text) == (False, True, False)
+    assert '<a style="color:#0b63ce" href="http://runbook/1">Runbook</a>' in text
+    assert '<a style="color:#0b63ce" href="http://monitor/silences/new?matchers=' in text
+
+
+@pytest.mark.parametrize(
+    ("section", "has_chart"),
+    [
+        pytest.param({}, False, id="there is none"),
+        pytest.param({"html": "<p>mine</p>"}, True, id="the HTML of ones own shows none"),
+        pytest.param({"html": "", "text": "mine"}, True, id="no HTML"),
+    ],
+)
+def test_no_picture_is_sent_that_nothing_shows(post, our_templates, new_notification, section, has_chart):
+    message = new_notification()
+    chart = ChartImage(message.alerts[0].labels, b"\x89PNG", "alt") if has_chart else None
+    (mail,) = post(section, replace(message, chart=chart), texts=our_templates).mails
+    assert b"image/png" not in mail.as_bytes()
+    assert b"cid:" not in mail.as_bytes()
 
 
 def test_headers_text_and_html_of_ones_own(post):

@@ -29,24 +29,29 @@ KINDS = {
     "victorops": {"api_url": "{url}", "api_key": "k", "routing_key": "r"},
     "webex": {"api_url": "{url}", "room_id": "r", "http_config": {"authorization": {"credentials": "t"}}},
     "wechat": {"api_url": "{url}", "api_secret": "s", "corp_id": "c"},
+    "jira": {"api_url": "{url}", "project": "p", "issue_type": "t"},
+    "sns": {"api_url": "{url}", "topic_arn": "a", "sigv4": {"region": "r", "access_key": "k", "secret_key": "s"}},
 }
+WELCOME = '{"issues": []}'
+"""What even Jira takes for an answer."""
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @every_kind
 @pytest.mark.parametrize(
-    ("code", "headers", "retry", "after_s"),
+    ("code", "headers", "expected"),
     [
-        pytest.param(429, ["Retry-After: 17"], True, 17.0, id="too many"),
-        pytest.param(500, [], True, None, id="broken"),
-        pytest.param(400, [], False, None, id="refused"),
+        pytest.param(429, ["Retry-After: 17"], (True, 17.0, False), id="too many"),
+        pytest.param(500, [], (True, None, False), id="broken"),
+        pytest.param(502, [], (True, None, True), id="a gateway gave up"),
+        pytest.param(400, [], (False, None, False), id="refused"),
     ],
 )
-def test_refusals(deliver, integration, new_notification, server, answer, kind, code, headers, retry, after_s):
+def test_refusals(deliver, integration, new_notification, server, answer, kind, code, headers, expected):
     fake = server(answer(code, *headers, body="no"))
     with pytest.raises(DeliveryError, match=f"answered {code}") as raised:
         deliver(integration(kind, KINDS[kind]), new_notification(), fake)
-    assert (raised.value.retry, raised.value.retry_after_s) == (retry, after_s)
+    assert (raised.value.retry, raised.value.retry_after_s, raised.value.maybe_sent) == expected
     assert len(fake.requests) == 1
 
 
@@ -76,9 +81,9 @@ def test_answers_of_any_shape(deliver, integration, new_notification, server, an
 
 
 @every_kind
-def test_labels_of_any_text(deliver, integration, new_notification, new_alert, kind):
+def test_labels_of_any_text(deliver, integration, new_notification, new_alert, server, answer, kind):
     odd = new_alert(evil="\ud800 \x00 <b>&\"'{{ .X }} \u2028 \u202e 🙂", **{"ü x": "y"})
-    assert deliver(integration(kind, KINDS[kind]), new_notification(odd)).requests
+    assert deliver(integration(kind, KINDS[kind]), new_notification(odd), server(answer(200, body=WELCOME))).requests
 
 
 @pytest.mark.parametrize("kind", ["webhook", "slack", "pagerduty", "incidentio"])

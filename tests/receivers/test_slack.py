@@ -45,7 +45,7 @@ def test_our_own_text_says_what_is_wrong_and_where_to_look(new_notification, new
     silence = "http://monitor/silences/new?matchers=alertname%3D%22Down%22%0Ajob%3D%22shop%22"
     assert attachment["text"].splitlines() == [
         "Down is bad",
-        "_since Nov 14 22:13 UTC, value 1_ <http://monitor/graph?a=b&c=d|Graph> <http://runbook/1|Runbook>"
+        "_since Nov 14 22:13 UTC, value 1_ <http://monitor/graph?a=b&amp;c=d|Graph> <http://runbook/1|Runbook>"
         f" <{silence}|Silence>",
     ]
 

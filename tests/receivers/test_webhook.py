@@ -100,6 +100,9 @@ def test_secrets_are_read_from_files_at_each_use(deliver, new_notification, tmp_
     ("code", "headers", "retry", "after_s"),
     [
         pytest.param(500, [], True, None, id="server error"),
+        pytest.param(502, [], True, None, id="a gateway that lost the receiver"),
+        pytest.param(504, ["Retry-After: 3"], True, 3.0, id="a gateway that waited in vain"),
+        pytest.param(501, [], True, None, id="an error that no gateway makes"),
         pytest.param(503, ["Retry-After: 7"], True, 7.0, id="come back in seven seconds"),
         pytest.param(429, ["Retry-After: 120"], True, 120.0, id="too many requests"),
         pytest.param(429, [], True, None, id="too many, no hint"),
@@ -119,7 +122,9 @@ def test_answers(deliver, new_notification, server, answer, code, headers, retry
     with pytest.raises(DeliveryError) as raised:
         deliver(hook(), new_notification(), server(answer(code, *headers, body="because\nof x")))
     error = raised.value
-    assert (error.retry, error.retry_after_s, error.maybe_sent) == (retry, after_s, False)
+    assert (error.retry, error.retry_after_s, error.status) == (retry, after_s, code)
+    # A gateway may have passed the message on before it gave up.
+    assert error.maybe_sent is (code in (502, 504))
     assert error.reason == f"answered {code} Reason: because of x"
 
 
@@ -133,6 +138,7 @@ def test_no_answer_in_time(deliver, new_notification, server):
     with pytest.raises(DeliveryError) as raised:
         deliver(hook(timeout="100ms"), new_notification(), server(None))
     assert (raised.value.reason, raised.value.retry, raised.value.maybe_sent) == ("no answer within 0.1 s", True, True)
+    assert raised.value.status is None
 
 
 def test_a_connection_that_breaks(deliver, new_notification, server):
@@ -245,6 +251,30 @@ def test_oauth_asks_for_a_token_first(deliver, new_notification, server, answer)
     assert asked["authorization"] == "Basic bWU6cw=="
     assert form == "grant_type=client_credentials&scope=a+b"
     assert headers["authorization"] == "Bearer tok"
+
+
+OAUTH = {"client_id": "me", "token_url": "http://127.0.0.1:1/"}
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+@pytest.mark.parametrize(
+    ("http", "reason"),
+    [
+        ({"oauth2": {**OAUTH, "client_secret_ref": "x"}}, "oauth2: secrets are named by reference"),
+        (
+            {"oauth2": {**OAUTH, "grant_type": GRANT, "client_certificate_key": "k"}},
+            "oauth2: the grant by a signed tok",
+        ),
+        ({"authorization": {"credentials_ref": "x"}}, "authorization: secrets are named by reference"),
+        ({"basic_auth": {"username": "u", "password_ref": "x"}}, "basic_auth: secrets are named by reference"),
+        ({"tls_config": {"ca_ref": "x"}}, "tls_config: secrets are named by reference"),
+    ],
+    ids=["client secret", "signed token", "credentials", "password", "certificate"],
+)
+def test_what_we_cannot_log_in_by_is_said(deliver, new_notification, http, reason):
+    with pytest.raises(DeliveryError, match=reason) as raised:
+        deliver(hook(http_config=http), new_notification())
+    assert (raised.value.retry, raised.value.maybe_sent) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.fields import Flag, SecretText, Template, exactly_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration
 from trackside.server.receivers.secret import Secret
 from trackside.server.schema import Section, Text
@@ -47,6 +48,8 @@ class AppriseConfig(Section):
 
 
 class Apprise(Integration[AppriseConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         url = await Secret(config.url, config.url_file).read()
@@ -58,8 +61,8 @@ class Apprise(Integration[AppriseConfig]):
         except ValueError as error:
             raise DeliveryError(str(error), retry=False) from error
         if not taken:
-            # The library says no more, and its log may hold the address.
-            raise DeliveryError(f"{there.service_name} did not take it", retry=True)
+            # The library says no more, and its log may hold the address: it may have waited in vain for an answer.
+            raise DeliveryError(f"{there.service_name} did not take it", retry=True, maybe_sent=True)
         return ""
 
 

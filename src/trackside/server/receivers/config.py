@@ -8,13 +8,17 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from trackside.exceptions import DeliveryError
 from trackside.model.alerts import Notification
 from trackside.server.receivers.apprise import Apprise, AppriseConfig
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.discord import Discord, DiscordConfig
 from trackside.server.receivers.email import Email, EmailConfig
+from trackside.server.receivers.illustrations import Illustrate, Picture
 from trackside.server.receivers.incidentio import Incidentio, IncidentioConfig
 from trackside.server.receivers.integration import ClientFor, Integration
+from trackside.server.receivers.jira import Jira
+from trackside.server.receivers.jira_config import JiraConfig
 from trackside.server.receivers.mattermost import Mattermost, MattermostConfig
 from trackside.server.receivers.msteams import MsTeams, MsTeamsConfig, MsTeamsV2, MsTeamsV2Config
 from trackside.server.receivers.opsgenie import OpsGenie, OpsGenieConfig
@@ -22,10 +26,9 @@ from trackside.server.receivers.pagerduty import Pagerduty, PagerdutyConfig
 from trackside.server.receivers.pushover import Pushover, PushoverConfig
 from trackside.server.receivers.rocketchat import Rocketchat, RocketchatConfig
 from trackside.server.receivers.slack import Slack, SlackConfig
+from trackside.server.receivers.sns import Sns, SnsConfig
 from trackside.server.receivers.telegram import Telegram, TelegramConfig
 from trackside.server.receivers.templates import TREND, NotificationTemplates
-from trackside.server.receivers.trend import TrendsOf
-from trackside.server.receivers.unsent import JiraConfig, SnsConfig
 from trackside.server.receivers.victorops import VictorOps, VictorOpsConfig
 from trackside.server.receivers.webex import Webex, WebexConfig
 from trackside.server.receivers.webhook import Webhook, WebhookConfig
@@ -42,19 +45,21 @@ _KINDS: Mapping[str, type[Integration[Any]]] = {
     "slack": Slack,
     "victorops": VictorOps,
     "pushover": Pushover,
+    "sns": Sns,
     "telegram": Telegram,
     "discord": Discord,
     "webex": Webex,
     "msteams": MsTeams,
     "msteamsv2": MsTeamsV2,
+    "jira": Jira,
     "rocketchat": Rocketchat,
     "mattermost": Mattermost,
     "incidentio": Incidentio,
     "apprise": Apprise,
 }
-_WITH_TREND = (TREND, '"trackside.')
-NOT_SENT = ("jira", "sns")
-"""Kinds that are read and kept, and by which nothing is sent."""
+_OURS = '"trackside.'
+_FOR_PROGRAMS = ("webhook", "incidentio")
+"""Kinds whose messages are data, and hold no charts unless a text of one's own asks for them."""
 
 
 class ReceiverConfig(Section):
@@ -90,7 +95,7 @@ class ReceiverConfig(Section):
 
     def configs(self) -> Iterator[tuple[str, int, Any]]:
         """Kind, place among those of its kind, and section."""
-        for kind in (*_KINDS, *NOT_SENT):
+        for kind in _KINDS:
             for index, config in enumerate(getattr(self, f"{kind}_configs")):
                 yield kind, index, config
 
@@ -103,8 +108,9 @@ class BoundIntegration:
     send_resolved: bool
     _integration: Integration[Any]
     _client_for: ClientFor
-    _trends: TrendsOf | None = None
-    """None: its texts show no trend."""
+    _illustrate: Illustrate | None = None
+    """None: its texts show no charts."""
+    _picture: Picture = Picture.NONE
 
     async def send(self, notification: Notification) -> str:
         """What the receiver calls the message: to be the `thread` of the next notification about the same group.
@@ -112,22 +118,34 @@ class BoundIntegration:
         Raises:
             DeliveryError: the notification was not taken.
         """
-        if self._trends is not None:
-            notification = replace(notification, trends=await self._trends(notification))
-        return await self._integration.send(notification, self._client_for)
+        if self._illustrate is None:
+            return await self._integration.send(notification, self._client_for)
+        shown = await self._illustrate(notification, self._picture)
+        try:
+            return await self._integration.send(shown, self._client_for)
+        except DeliveryError as error:
+            if shown.chart is None or error.retry or error.maybe_sent:
+                raise
+        # It was refused for certain, perhaps for its picture: a chat cannot fetch it, a group allows none.
+        return await self._integration.send(replace(shown, chart=None), self._client_for)
 
 
 def integrations(
-    receiver: ReceiverConfig, client_for: ClientFor, templates: NotificationTemplates, trends: TrendsOf | None = None
+    receiver: ReceiverConfig,
+    client_for: ClientFor,
+    templates: NotificationTemplates,
+    illustrate: Illustrate | None = None,
 ) -> tuple[BoundIntegration, ...]:
     """What one receiver's section describes, ready to send. It must be filled."""
     found: list[BoundIntegration] = []
     for kind, _, config in receiver.configs():
-        if kind in NOT_SENT:
-            continue
-        shown = templates.show_trends or any(word in repr(config) for word in _WITH_TREND)
-        one = _KINDS[kind](config, templates)
-        found.append(BoundIntegration(kind, config.send_resolved, one, client_for, trends if shown else None))
+        one, texts = _KINDS[kind](config, templates), repr(config)
+        ours = templates.ours and kind not in _FOR_PROGRAMS
+        shown = ours or templates.show_trends or TREND in texts or _OURS in texts
+        picture = one.picture if ours or _OURS in texts else Picture.NONE
+        found.append(
+            BoundIntegration(kind, config.send_resolved, one, client_for, illustrate if shown else None, picture)
+        )
     return tuple(found)
 
 

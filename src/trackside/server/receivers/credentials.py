@@ -8,9 +8,7 @@ from trackside.exceptions import DeliveryError
 from trackside.server.receivers.http_config import BasicAuth, HttpConfig
 from trackside.server.receivers.integration import ClientFor
 from trackside.server.receivers.oauth import access_token
-from trackside.server.receivers.secret import Secret, read_file
-
-NO_MANAGER = "secrets are named by reference, and no secret manager knows them; give them here or in a file"
+from trackside.server.receivers.secret import NO_MANAGER, Secret, read_file
 
 
 async def credential_headers(http: HttpConfig, client_for: ClientFor) -> dict[str, str]:
@@ -24,7 +22,7 @@ async def credential_headers(http: HttpConfig, client_for: ClientFor) -> dict[st
     elif http.authorization is not None:
         given = http.authorization
         if given.credentials_ref:
-            raise DeliveryError(NO_MANAGER, retry=False)
+            raise DeliveryError(f"authorization: {NO_MANAGER}", retry=False)
         credentials = await Secret(given.credentials, given.credentials_file).read()
         headers["Authorization"] = f"{given.type or 'Bearer'} {credentials}"
     elif http.bearer_token or http.bearer_token_file:
@@ -36,7 +34,7 @@ async def credential_headers(http: HttpConfig, client_for: ClientFor) -> dict[st
 
 async def _basic(auth: BasicAuth) -> str:
     if auth.username_ref or auth.password_ref:
-        raise DeliveryError(NO_MANAGER, retry=False)
+        raise DeliveryError(f"basic_auth: {NO_MANAGER}", retry=False)
     username = (await read_file(auth.username_file)).strip() if auth.username_file else auth.username
     password = await Secret(auth.password, auth.password_file).read()
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"

@@ -1,7 +1,6 @@
-"""The texts of notifications for which nothing is configured.
+"""The texts of notifications for which nothing is configured, in an alertmanager.yml.
 
-The names are Alertmanager's, since people's own templates call these, and what they say is what its users know; those
-that begin with `trackside.` are for receivers that come without a file.
+The names are Alertmanager's, since people's own templates call these, and what they say is what its users know.
 """
 
 from __future__ import annotations
@@ -119,7 +118,15 @@ AlertmanagerUrl:
 {{- end -}}
 {{- define "jira.default.summary" }}{{ template "__subject" . }}{{ end -}}
 {{- define "jira.default.description" }}{{ template "__markdown_both" . }}{{ end -}}
-{{- define "jira.default.priority" }}{{ end -}}
+{{- define "jira.default.priority" -}}
+  {{- $worst := "" -}}
+  {{- range or .Alerts.Firing .Alerts }}{{ with .Labels.severity -}}
+    {{- if eq . "critical" }}{{ $worst = "High" }}
+    {{- else if and (eq . "warning") (ne $worst "High") }}{{ $worst = "Medium" }}
+    {{- else if and (eq . "info") (not $worst) }}{{ $worst = "Low" }}{{ end -}}
+  {{- end }}{{ end -}}
+  {{- $worst -}}
+{{- end -}}
 
 {{- define "email.default.subject" }}{{ template "__subject" . }}{{ end -}}
 {{- define "__email_alert" }}
@@ -155,54 +162,5 @@ AlertmanagerUrl:
 {{- range . }}{{ template "__email_alert" . }}{{ end }}
 {{- end }}
 </table></td></tr></table></body></html>
-{{- end -}}
-
-{{- define "trackside.sentence" -}}
-  {{- $text := or .Annotations.summary .Annotations.description .Annotations.message -}}
-  {{- if $text }}{{ $text }}{{ else }}{{ range .Labels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ end -}}
-{{- end -}}
-{{- define "trackside.when" -}}
-  {{- if eq .Status "resolved" }}over since {{ date "15:04 MST" .EndsAt }}, began {{ else }}since {{ end -}}
-  {{- date "Jan 2 15:04 MST" .StartsAt }}
-  {{- with .ValueText }}, value {{ . }}{{ end -}}
-  {{- with .TrendText }} {{ . }}{{ end -}}
-{{- end -}}
-{{- define "trackside.slack.alert" -}}
-  {{- if eq .Status "resolved" }}:white_check_mark: {{ end }}{{ template "trackside.sentence" . }}
-_{{ template "trackside.when" . }}_
-  {{- with .GeneratorURL }} <{{ . }}|Graph>{{ end }}
-  {{- with .Annotations.runbook_url }} <{{ . }}|Runbook>{{ end }}
-  {{- if eq .Status "firing" }} <{{ .SilenceURL }}|Silence>{{ end }}
-{{ end -}}
-{{- define "trackside.slack.text" -}}
-{{ range $i, $alert := .Alerts }}{{ if eq $i 20 }}and {{ len (slice $.Alerts 20) }} more{{ break }}{{ end -}}
-{{ template "trackside.slack.alert" $alert }}{{ end -}}
-{{- end -}}
-{{- define "trackside.link" }}{{ .AlertsURL }}{{ end -}}
-{{- define "trackside.text" -}}
-{{ range .Alerts }}{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ template "trackside.sentence" . }}
-{{ template "trackside.when" . }}
-{{ with .GeneratorURL }}Graph: {{ . }}
-{{ end }}{{ with .Annotations.runbook_url }}Runbook: {{ . }}
-{{ end }}{{ if eq .Status "firing" }}Silence: {{ .SilenceURL }}
-{{ end }}
-{{ end }}All alerts: {{ template "trackside.link" . }}
-{{- end -}}
-{{- define "trackside.html" -}}
-<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ template "__subject" . }}</title></head>
-<body style="margin:0;padding:16px;color:#1f2328;font:15px/1.45 system-ui,'Segoe UI',Helvetica,Arial,sans-serif">
-<h1 style="font-size:18px;color:{{ if eq .Status "firing" }}#b3261e{{ else }}#22703c{{ end }}">
-{{- template "__subject" . }}</h1>
-{{- range .Alerts }}
-<p><strong>{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ template "trackside.sentence" . }}</strong><br>
-{{ template "trackside.when" . }}<br>
-{{- with .GeneratorURL }}<a href="{{ . }}">Graph</a> {{ end }}
-{{- with .Annotations.runbook_url }}<a href="{{ . }}">Runbook</a> {{ end }}
-{{- if eq .Status "firing" }}<a href="{{ .SilenceURL }}">Silence</a>{{ end }}</p>
-{{- end }}
-<p><a href="{{ template "trackside.link" . }}">All alerts</a></p>
-</body></html>
 {{- end -}}
 """

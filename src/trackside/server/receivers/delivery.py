@@ -21,6 +21,8 @@ TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 256 << 10
 MAX_REDIRECTS = 5
 USER_AGENT = f"trackside/{__version__}"
+GATEWAY_GAVE_UP = frozenset({502, 504})
+"""What a proxy answers when it has lost the receiver, perhaps after it had passed the message on."""
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
@@ -145,7 +147,8 @@ def _refused(response: httpx.Response, text: str) -> DeliveryError:
     reason = f"answered {status} {response.reason_phrase}".rstrip() + (f": {shown}" if shown else "")
     may_succeed = status == 429 or status >= 500
     wait_s = _retry_after_s(response, text) if may_succeed else None
-    return DeliveryError(reason, retry=may_succeed, retry_after_s=wait_s)
+    maybe_sent = status in GATEWAY_GAVE_UP
+    return DeliveryError(reason, retry=may_succeed, retry_after_s=wait_s, maybe_sent=maybe_sent, status=status)
 
 
 def _retry_after_s(response: httpx.Response, body: str) -> float | None:

@@ -12,6 +12,7 @@ from trackside.server.receivers.clients import tls_context
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.fields import Flag, HostPort, SecretText, Template, split_host_port
 from trackside.server.receivers.http_config import NO_SECRET, TlsConfig
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration
 from trackside.server.receivers.mail import Mail, addresses, conversation_id, header_name, message_id
 from trackside.server.receivers.secret import Secret
@@ -103,6 +104,8 @@ class EmailConfig(Section):
 
 
 class Email(Integration[EmailConfig]):
+    picture = Picture.ATTACHED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         mail = self._mail(notification, self._templates.texts(notification))
         host = await self._smarthost()
@@ -125,10 +128,11 @@ class Email(Integration[EmailConfig]):
         if config.threading.enabled:
             conversation = conversation_id(notification, now_ms if config.threading.thread_by_date == "daily" else None)
             made |= {"References": conversation, "In-Reply-To": conversation}
-        parts = (texts.render(config.text), texts.html(config.html))
+        text = config.text or ('{{ template "email.default.text" . }}' if texts.ours else "")
+        parts = (texts.render(text), texts.html(config.html))
         if not any(part.strip() for part in parts):
             parts = (texts.plain, "")
-        return Mail(addresses(sender)[0], tuple(addresses(to)), made, *parts, now_ms)
+        return Mail(addresses(sender)[0], tuple(addresses(to)), made, *parts, now_ms, notification.chart)
 
     async def _smarthost(self) -> Smarthost:
         config = self._config

@@ -13,10 +13,10 @@ _MASK = (1 << 64) - 1
 
 @lru_cache(maxsize=65_536)
 def fingerprint(labels: Labels) -> str:
-    value = _OFFSET
+    parts = [part.encode("utf-8", "surrogatepass") for pair in labels.pairs for part in pair]
     # Each name and each value ends in a byte that UTF-8 never uses.
-    for pair in labels:
-        for part in pair:
-            for byte in (*part.encode("utf-8", "surrogatepass"), 0xFF):
-                value = (value ^ byte) * _PRIME & _MASK
+    text = b"\xff".join([*parts, b""])
+    value, prime, mask = _OFFSET, _PRIME, _MASK
+    for byte in text:
+        value = (value ^ byte) * prime & mask
     return f"{value:016x}"

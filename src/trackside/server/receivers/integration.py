@@ -12,6 +12,7 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.fields import Flag
 from trackside.server.receivers.http_config import HttpConfig
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.schema import Section
 
@@ -43,6 +44,9 @@ class IntegrationConfig(Section):
 
 class Integration(ABC, Generic[ConfigT]):
     """A way to tell one receiver, as a section describes it."""
+
+    picture = Picture.NONE
+    """How it shows the picture of a notification."""
 
     def __init__(self, config: ConfigT, templates: NotificationTemplates) -> None:
         self._config = config

@@ -14,3 +14,7 @@ def fitting(text: str, most: int, size: Callable[[str], int]) -> str:
     while size(text) > most:
         text = cut(text, len(text) * 3 // 4)
     return text
+
+
+def utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

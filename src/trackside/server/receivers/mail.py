@@ -11,8 +11,10 @@ from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
 
 from trackside.exceptions import DeliveryError
-from trackside.model.alerts import Notification
+from trackside.model.alerts import ChartImage, Notification
 
+PICTURE = "chart@trackside"
+"""What an HTML part calls the picture: `<img src="cid:chart@trackside">`."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,6 +26,8 @@ class Mail:
     text: str
     html: str
     now_ms: int
+    chart: ChartImage | None = None
+    """Sent along where the HTML shows it."""
 
     def content(self) -> bytes:
         """
@@ -37,14 +41,27 @@ class Mail:
                 message[name] = " ".join(value.split())
             if "Date" not in self.headers:
                 message["Date"] = format_datetime(_EPOCH + timedelta(milliseconds=self.now_ms))
+            if "Mime-Version" not in self.headers:
+                message["MIME-Version"] = "1.0"
             message.make_alternative()
             for kind, text in (("plain", self.text), ("html", self.html)):
                 if text:
-                    message.attach(_part(kind, text))
+                    message.attach(self._with_picture(_part(kind, text)))
             return message.as_bytes()
         except (ValueError, LookupError, AttributeError) as error:
             # The library raises all of these for addresses that are none.
             raise DeliveryError(f"a header cannot be written: {str(error)[:200]}", retry=False) from error
+
+    def _with_picture(self, part: EmailMessage) -> EmailMessage:
+        shows = part.get_content_subtype() == "html" and f"cid:{PICTURE}" in self.html
+        if self.chart is None or not shows:
+            return part
+        # Related to the HTML, and not an attachment of the mail: it is shown where it belongs, and in no list of files.
+        part.add_related(self.chart.png, "image", "png", cid=f"<{PICTURE}>", filename="chart.png", disposition="inline")
+        part.set_param("type", "text/html")
+        for one in part.iter_parts():
+            del one["MIME-Version"]
+        return part
 
 
 def _part(kind: str, text: str) -> EmailMessage:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from trackside.model.alerts import Notification
+from trackside.model.alerts import ChartImage, Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Flag, SecretUrl, Template, only_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
@@ -98,22 +100,27 @@ class MattermostConfig(IntegrationConfig):
 
 
 class Mattermost(Integration[MattermostConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         url = await Secret(config.webhook_url, config.webhook_url_file).read()
-        body = message(config, self._templates.texts(notification))
+        body = message(config, self._templates.texts(notification), notification.chart)
         await post(client_for, Request.of_json(url, body, config.http))
         return ""
 
 
-def message(config: MattermostConfig, texts: NotificationTexts) -> dict[str, object]:
+def message(config: MattermostConfig, texts: NotificationTexts, chart: ChartImage | None = None) -> dict[str, object]:
+    attachments = [_attachment(one, texts) for one in config.all_attachments]
+    if chart is not None:
+        attachments[0].setdefault("image_url", chart.url)
     body: dict[str, object] = {
         "channel": texts.render(config.channel),
         "username": texts.render(config.username),
         "icon_url": texts.render(config.icon_url),
         "icon_emoji": texts.render(config.icon_emoji),
         "type": texts.render(config.type),
-        "attachments": [_attachment(one, texts) for one in config.all_attachments],
+        "attachments": attachments,
     }
     if config.props is not None:
         body["props"] = {"card": texts.render(config.props.card)}
@@ -128,9 +135,15 @@ def message(config: MattermostConfig, texts: NotificationTexts) -> dict[str, obj
     return {name: value for name, value in body.items() if value}
 
 
+def _rendered(template: str, texts: NotificationTexts) -> str:
+    return texts.render(template)
+
+
 def _attachment(one: MattermostAttachment, texts: NotificationTexts) -> dict[str, object]:
     names = [name for name in MattermostAttachment.model_fields if name != "fields"]
-    made: dict[str, object] = {name: cut(texts.render(getattr(one, name)), MAX_TEXT) for name in names}
+    made: dict[str, object] = {
+        name: cut(texts.shortest(MAX_TEXT, partial(_rendered, getattr(one, name))), MAX_TEXT) for name in names
+    }
     made["fields"] = [
         {"title": texts.render(field.title), "value": texts.render(field.value), "short": bool(field.short)}
         for field in one.fields

@@ -12,6 +12,7 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import Answer, Request, excerpt, post
 from trackside.server.receivers.fields import SecretUrl, Template, exactly_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import fitting
 from trackside.server.receivers.secret import Secret
@@ -45,12 +46,16 @@ class MsTeamsV2Config(_TeamsConfig):
 
 
 class MsTeams(Integration[MsTeamsConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         body = card(self._config, self._templates.texts(notification), notification)
         return await _sent(self._config, body, client_for)
 
 
 class MsTeamsV2(Integration[MsTeamsV2Config]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         body = adaptive_card(self._config, self._templates.texts(notification), notification)
         return await _sent(self._config, body, client_for)
@@ -74,7 +79,7 @@ def check_answer(answer: Answer) -> None:
 
 
 def card(config: MsTeamsConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    return {
+    made: dict[str, object] = {
         "@context": "http://schema.org/extensions",
         "type": "MessageCard",
         "title": texts.render(config.title, texts.plain),
@@ -82,10 +87,14 @@ def card(config: MsTeamsConfig, texts: NotificationTexts, notification: Notifica
         "text": _text(config.text, texts),
         "themeColor": COLORS[notification.status][0],
     }
+    chart = notification.chart
+    if chart is not None:
+        made["sections"] = [{"images": [{"image": chart.url, "title": chart.alt}]}]
+    return made
 
 
 def adaptive_card(config: MsTeamsV2Config, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    title = {
+    title: dict[str, object] = {
         "type": "TextBlock",
         "text": texts.render(config.title, texts.plain),
         "weight": "Bolder",
@@ -94,12 +103,15 @@ def adaptive_card(config: MsTeamsV2Config, texts: NotificationTexts, notificatio
         "style": "heading",
         "color": COLORS[notification.status][1],
     }
-    text = {"type": "TextBlock", "text": _text(config.text, texts), "wrap": True}
+    body: list[dict[str, object]] = [title, {"type": "TextBlock", "text": _text(config.text, texts), "wrap": True}]
+    chart = notification.chart
+    if chart is not None:
+        body.append({"type": "Image", "url": chart.url, "altText": chart.alt, "size": "Stretch"})
     content = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.2",
-        "body": [title, text],
+        "body": body,
         "msteams": {"width": "full"},
     }
     return {
@@ -111,4 +123,9 @@ def adaptive_card(config: MsTeamsV2Config, texts: NotificationTexts, notificatio
 
 
 def _text(template: str, texts: NotificationTexts) -> str:
-    return fitting(texts.render(template), MAX_TEXT_BYTES, lambda text: len(json.dumps(text)))
+    text = texts.shortest(MAX_TEXT_BYTES, lambda texts: texts.render(template), _json_bytes)
+    return fitting(text, MAX_TEXT_BYTES, _json_bytes)
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text))

@@ -10,10 +10,14 @@ import httpx
 from trackside.exceptions import DeliveryError
 from trackside.server.receivers.http_config import CLIENT_CREDENTIALS, HttpConfig, OAuth2
 from trackside.server.receivers.integration import ClientFor
-from trackside.server.receivers.secret import Secret
+from trackside.server.receivers.secret import NO_MANAGER, Secret
 
 TIMEOUT_S = 10.0
 MAX_BYTES = 64 << 10
+NO_JWT = (
+    "the grant by a signed token (JWT) is not done here; use grant_type client_credentials with a client_secret or "
+    "client_secret_file"
+)
 
 
 async def access_token(oauth: OAuth2, http: HttpConfig, client_for: ClientFor) -> str:
@@ -23,8 +27,10 @@ async def access_token(oauth: OAuth2, http: HttpConfig, client_for: ClientFor) -
         DeliveryError: there is none.
         OSError, ValueError: a certificate or key cannot be used.
     """
-    if oauth.grant_type != CLIENT_CREDENTIALS or oauth.client_secret_ref:
-        raise DeliveryError("oauth2: only a client_secret or client_secret_file can be used to log in", retry=False)
+    if oauth.grant_type != CLIENT_CREDENTIALS:
+        raise DeliveryError(f"oauth2: {NO_JWT}", retry=False)
+    if oauth.client_secret_ref:
+        raise DeliveryError(f"oauth2: {NO_MANAGER}", retry=False)
     secret = await Secret(oauth.client_secret, oauth.client_secret_file).read()
     asked = {"grant_type": CLIENT_CREDENTIALS, **oauth.endpoint_params}
     if oauth.scopes:

@@ -14,14 +14,17 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
+from trackside.server.receivers.own_templates import CHART, RUNBOOK, SILENCE
 from trackside.server.receivers.pagerduty import dedup_key
 from trackside.server.receivers.secret import Secret
 from trackside.server.receivers.templates import NotificationTexts, fault
 from trackside.server.schema import Section, Text
 
 MAX_MESSAGE, MAX_DESCRIPTION = 130, 15_000
+LINKS = {"runbook": RUNBOOK, "silence": SILENCE, "chart": CHART}
 RESPONDER_TYPES = ("team", "teams", "user", "escalation", "schedule")
 
 
@@ -79,6 +82,8 @@ class OpsGenieConfig(IntegrationConfig):
 
 
 class OpsGenie(Integration[OpsGenieConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         key = texts.required(await Secret(config.api_key, config.api_key_file).read()).strip()
@@ -111,11 +116,13 @@ def requests(
 
 
 def alert(config: OpsGenieConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
-    details = notification.common_labels.as_dict()
+    details = notification.common_labels.as_dict() | (texts.those_that_say_something(LINKS) if texts.ours else {})
     details |= {name: texts.render(text) for name, text in config.details.items()}
     body: dict[str, object] = {
         "message": cut(texts.render(config.message, texts.plain) or texts.plain, MAX_MESSAGE),
-        "description": cut(texts.render(config.description), MAX_DESCRIPTION),
+        "description": cut(
+            texts.shortest(MAX_DESCRIPTION, lambda texts: texts.render(config.description)), MAX_DESCRIPTION
+        ),
         "details": details,
         "source": texts.render(config.source),
         "responders": [made for one in config.responders for made in _responders(one, texts)],

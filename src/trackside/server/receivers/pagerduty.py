@@ -15,9 +15,11 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import GoDurationMs, SecretText, Template, WebUrl, only_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.nested import rendered
+from trackside.server.receivers.own_templates import RUNBOOK, SILENCE
 from trackside.server.receivers.payload import alert_payload
 from trackside.server.receivers.secret import Secret
 from trackside.server.receivers.templates import NotificationTexts
@@ -37,6 +39,18 @@ class PagerdutyImage(Section):
     src: Template = ""
     alt: Template = ""
     href: Template = ""
+
+
+OWN_SEVERITY = '{{ template "trackside.pagerduty.severity" . }}'
+OWN_LINKS = tuple(
+    PagerdutyLink(href=href, text=text)
+    for text, href in (
+        ("Runbook", RUNBOOK),
+        ("Graph", "{{ (index .Alerts 0).GeneratorURL }}"),
+        ("Silence", SILENCE),
+        ("Alert", "{{ (index .Alerts 0).AlertURL }}"),
+    )
+)
 
 
 class PagerdutyConfig(IntegrationConfig):
@@ -73,6 +87,8 @@ class PagerdutyConfig(IntegrationConfig):
 
 
 class Pagerduty(Integration[PagerdutyConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         details = _details(config, texts, notification)
@@ -100,17 +116,22 @@ def event(
     payload = {
         "summary": cut(texts.render(config.description, texts.plain) or texts.plain, MAX_SUMMARY),
         "source": texts.render(config.source or config.client) or "unknown",
-        "severity": texts.render(config.severity or "error") or "error",
+        "severity": texts.render(config.severity or (OWN_SEVERITY if texts.ours else "error")) or "error",
         "class": texts.render(config.class_),
         "component": texts.render(config.component),
         "group": texts.render(config.group),
         "custom_details": details,
     }
-    links = [{"href": texts.render(one.href), "text": texts.render(one.text)} for one in config.links]
+    chosen = config.links or (OWN_LINKS if texts.ours else ())
+    links = [{"href": texts.render(one.href), "text": texts.render(one.text)} for one in chosen]
     images = [
         {"src": texts.render(one.src), "alt": texts.render(one.alt), "href": texts.render(one.href)}
         for one in config.images
     ]
+    # PagerDuty shows none but those that come encrypted.
+    chart = notification.chart
+    if chart is not None and chart.url.startswith("https://"):
+        images.append({"src": chart.url, "alt": chart.alt, "href": ""})
     return {
         "event_action": "trigger" if notification.status == "firing" else "resolve",
         "dedup_key": dedup_key(notification),
@@ -138,6 +159,9 @@ def event_v1(
 
 def _details(config: PagerdutyConfig, texts: NotificationTexts, notification: Notification) -> dict[str, object]:
     found: dict[str, object] = {name: rendered(value, texts) for name, value in config.details.items()}
+    if texts.ours:
+        # First, since it is read; what follows is for rules that route by it.
+        found = {"message": texts.render('{{ template "pagerduty.default.instances" . }}'), **found}
     for name, is_over in (("firing", False), ("resolved", True)):
         alerts = [one for one in notification.alerts if (one.state is AlertState.RESOLVED) == is_over]
         found.setdefault(name, [alert_payload(one) for one in alerts])

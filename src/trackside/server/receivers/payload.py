@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from trackside.model.alerts import Alert, AlertState
 from trackside.server.receivers.fingerprint import fingerprint
@@ -12,6 +13,7 @@ NEVER = "0001-01-01T00:00:00Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4_096)
 def timestamp(milliseconds: int) -> str:
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S")

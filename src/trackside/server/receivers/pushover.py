@@ -10,7 +10,9 @@ from pydantic import model_validator
 from trackside.model.alerts import Notification
 from trackside.server.receivers.delivery import FORM, Request, post
 from trackside.server.receivers.fields import Flag, GoDurationMs, SecretText, Template, only_one
+from trackside.server.receivers.form import File, multipart
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
@@ -51,6 +53,8 @@ class PushoverConfig(IntegrationConfig):
 
 
 class Pushover(Integration[PushoverConfig]):
+    picture = Picture.ATTACHED
+
     address = URL
 
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
@@ -59,13 +63,19 @@ class Pushover(Integration[PushoverConfig]):
             "token": texts.required(await Secret(config.token, config.token_file).read()),
             "user": texts.required(await Secret(config.user_key, config.user_key_file).read()),
         }
-        body = urlencode({**secrets, **message(config, texts)}).encode()
-        await post(client_for, Request(self.address, body, config.http, FORM))
+        parts = {**secrets, **message(config, texts)}
+        if notification.chart is None:
+            body, kind = urlencode(parts, errors="replace").encode(), FORM
+        else:
+            body, kind = multipart({**parts, "attachment": File("chart.png", notification.chart.png)})
+        await post(client_for, Request(self.address, body, config.http, kind))
         return ""
 
 
 def message(config: PushoverConfig, texts: NotificationTexts) -> dict[str, str]:
-    text = texts.html(config.message) if config.html else texts.render(config.message)
+    text = texts.shortest(
+        MAX_MESSAGE, lambda texts: texts.html(config.message) if config.html else texts.render(config.message)
+    )
     priority = texts.render(config.priority)
     parts = {
         "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),

@@ -7,11 +7,12 @@ from typing import Self
 from pydantic import model_validator
 
 from trackside.exceptions import DeliveryError
-from trackside.model.alerts import Notification
+from trackside.model.alerts import ChartImage, Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, excerpt, post
 from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
@@ -19,6 +20,8 @@ from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Section, Text
 
 MAX_TITLE = 1_024
+MAX_TEXT = 5_000
+"""What a server takes as it comes; others are set to take more."""
 PATH = "api/v1/chat.postMessage"
 
 
@@ -70,13 +73,15 @@ class RocketchatConfig(IntegrationConfig):
 
 
 class Rocketchat(Integration[RocketchatConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         headers = {
             "X-Auth-Token": await Secret(config.token, config.token_file).read(),
             "X-User-Id": await Secret(config.token_id, config.token_id_file).read(),
         }
-        body = message(config, self._templates.texts(notification))
+        body = message(config, self._templates.texts(notification), notification.chart)
         url = joined(str(config.api_url), PATH)
         answer = await post(client_for, Request.of_json(url, body, config.http, headers))
         if answer.json().get("success") is False:
@@ -84,12 +89,12 @@ class Rocketchat(Integration[RocketchatConfig]):
         return ""
 
 
-def message(config: RocketchatConfig, texts: NotificationTexts) -> dict[str, object]:
+def message(config: RocketchatConfig, texts: NotificationTexts, chart: ChartImage | None = None) -> dict[str, object]:
     attachment: dict[str, object] = {
         "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),
         "title_link": texts.render(config.title_link),
-        "text": texts.render(config.text),
-        "image_url": texts.render(config.image_url),
+        "text": texts.shortest(MAX_TEXT, lambda texts: texts.render(config.text)),
+        "image_url": texts.render(config.image_url) or (chart.url if chart is not None else ""),
         "thumb_url": texts.render(config.thumb_url),
         "color": texts.render(config.color),
         "fields": [

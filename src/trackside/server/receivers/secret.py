@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from trackside.exceptions import DeliveryError
 
 MAX_BYTES = 1 << 20
+NO_MANAGER = "secrets are named by reference, and no secret manager knows them; give them here or in a file"
 
 
 @dataclass(frozen=True, slots=True)

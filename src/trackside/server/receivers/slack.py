@@ -9,11 +9,12 @@ from typing import Self
 from pydantic import SecretStr, model_validator
 
 from trackside.exceptions import DeliveryError
-from trackside.model.alerts import Notification
+from trackside.model.alerts import ChartImage, Notification
 from trackside.server.receivers.defaults import SLACK_APP_URL, NotificationDefaults
 from trackside.server.receivers.delivery import Answer, Request, excerpt, post
 from trackside.server.receivers.fields import Flag, GoDurationMs, SecretText, SecretUrl, Template, WebUrl, only_one
 from trackside.server.receivers.http_config import NO_SECRET, Authorization, HttpConfig
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
 from trackside.server.receivers.secret import Secret
@@ -24,6 +25,7 @@ from trackside.server.schema import Text
 MAX_TITLE = 1_024
 MAX_TEXT = 8_000
 """Slack refuses messages that are much longer, and nobody reads them."""
+MAX_ALT = 2_000
 UPDATE_PATH = "chat.update"
 
 _ERROR_WORD = re.compile(r"[a-z]+(?:_[a-z]+)*")
@@ -114,10 +116,12 @@ class SlackConfig(IntegrationConfig):
 
 
 class Slack(Integration[SlackConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config = self._config
         url = await config.address.read()
-        body = message(config, self._templates.texts(notification))
+        body = message(config, self._templates.texts(notification), notification.chart)
         found = await self._changed(client_for, url, body, notification.thread)
         if not found:
             found = await self._ask(client_for, url, body)
@@ -171,7 +175,10 @@ def check_answer(text: str) -> None:
         raise DeliveryError(f"Slack answered: {excerpt(error)[:100]}", retry="rate" in error and "limit" in error)
 
 
-def message(config: SlackConfig, texts: NotificationTexts) -> dict[str, object]:
+def message(config: SlackConfig, texts: NotificationTexts, chart: ChartImage | None = None) -> dict[str, object]:
+    attachments = [_attachment(config, texts)]
+    if chart is not None and not config.image_url:
+        attachments.append(_picture(chart, texts.render(config.color)))
     body: dict[str, object] = {
         "channel": texts.render(config.channel),
         "username": texts.render(config.username),
@@ -179,9 +186,15 @@ def message(config: SlackConfig, texts: NotificationTexts) -> dict[str, object]:
         "icon_url": texts.render(config.icon_url),
         "text": texts.render(config.message_text),
         "link_names": config.link_names,
-        "attachments": [_attachment(config, texts)],
+        "attachments": attachments,
     }
     return {name: value for name, value in body.items() if value}
+
+
+def _picture(chart: ChartImage, color: str) -> dict[str, object]:
+    """A block, since the `image_url` of an attachment has no words for who cannot see it."""
+    block = {"type": "image", "image_url": chart.url, "alt_text": cut(chart.alt, MAX_ALT)}
+    return {"color": color, "fallback": cut(chart.alt, MAX_ALT), "blocks": [block]}
 
 
 def _attachment(config: SlackConfig, texts: NotificationTexts) -> dict[str, object]:
@@ -189,7 +202,7 @@ def _attachment(config: SlackConfig, texts: NotificationTexts) -> dict[str, obje
         "title": cut(texts.render(config.title, texts.plain), MAX_TITLE),
         "title_link": texts.render(config.title_link),
         "pretext": texts.render(config.pretext),
-        "text": cut(texts.render(config.text), MAX_TEXT),
+        "text": cut(texts.shortest(MAX_TEXT, lambda texts: texts.render(config.text)), MAX_TEXT),
         "fallback": cut(texts.render(config.fallback, texts.plain), MAX_TITLE),
         "callback_id": texts.render(config.callback_id),
         "image_url": texts.render(config.image_url),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterable
+from urllib.parse import quote, urlencode
 
 from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import Labels, quoted
 from trackside.server.gotemplate.times import GoTime
 from trackside.server.gotemplate.values import GoFunction, Object, StringMap
 from trackside.server.receivers.fingerprint import fingerprint
+
+TEXT_ANNOTATIONS = ("summary", "description", "message")
+RUNBOOK_ANNOTATIONS = ("runbook_url", "runbook")
+HasRunbook = Callable[[str], bool]
+"""Whether this server shows a runbook for the alert of this name."""
+
+
+def no_runbook(name: str) -> bool:
+    return False
 
 
 class Pair(Object):
@@ -70,11 +79,23 @@ class KeyValues(StringMap, Object):
         return self.sorted_pairs().text()
 
 
+class Around:
+    """What alerts are told with."""
+
+    def __init__(self, notification: Notification, has_runbook: HasRunbook = no_runbook) -> None:
+        self.notification, self.has_runbook = notification, has_runbook
+        self.trends = dict(notification.trends)
+
+
 class AlertData(Object):
     type_name = "template.Alert"
 
-    def __init__(self, alert: Alert, external_url: str, trend: str = "") -> None:
+    def __init__(self, alert: Alert, around: Around) -> None:
         self.alert = alert
+        chart = around.notification.chart
+        if chart is not None and chart.labels != alert.labels:
+            chart = None
+        external_url = around.notification.external_url
         resolved = alert.state is AlertState.RESOLVED
         self.status = "resolved" if resolved else "firing"
         self._fields = {
@@ -87,8 +108,13 @@ class AlertData(Object):
             "Fingerprint": fingerprint(alert.labels),
             # Ours: alerts that were pushed have no value.
             "ValueText": "" if math.isnan(alert.value) else f"{alert.value:.6g}",
-            "TrendText": trend,
+            "TrendText": around.trends.get(alert.labels, ""),
+            "Sentence": sentence(alert),
+            "RunbookURL": runbook_url(alert, external_url, around.has_runbook),
+            "ChartAlt": "" if chart is None else chart.alt,
+            "ChartURL": "" if chart is None else chart.url,
             "SilenceURL": silence_url(alert.labels, external_url),
+            "AlertURL": f"{external_url}/alerts/{alert.labels.fingerprint:016x}",
         }
 
     def member(self, name: str) -> object:
@@ -106,12 +132,12 @@ class Alerts(list[AlertData], Object):
 class NotificationData(Object):
     type_name = "template.Data"
 
-    def __init__(self, notification: Notification) -> None:
-        url, trends = notification.external_url, dict(notification.trends)
+    def __init__(self, notification: Notification, has_runbook: HasRunbook = no_runbook) -> None:
+        around, chart = Around(notification, has_runbook), notification.chart
         self._fields: dict[str, object] = {
             "Receiver": notification.receiver,
             "Status": notification.status,
-            "Alerts": Alerts(AlertData(alert, url, trends.get(alert.labels, "")) for alert in notification.alerts),
+            "Alerts": Alerts(AlertData(alert, around) for alert in notification.alerts),
             "GroupLabels": key_values(notification.group_labels),
             "CommonLabels": key_values(notification.common_labels),
             "CommonAnnotations": key_values(notification.common_annotations),
@@ -121,6 +147,8 @@ class NotificationData(Object):
             "NotificationReason": notification.reason,
             # Ours, too.
             "AlertsURL": alerts_url(notification.group_labels, notification.external_url),
+            "ChartAlt": "" if chart is None else chart.alt,
+            "ChartURL": "" if chart is None else chart.url,
         }
 
     def member(self, name: str) -> object:
@@ -129,6 +157,20 @@ class NotificationData(Object):
 
 def key_values(labels: Labels) -> KeyValues:
     return KeyValues(labels.pairs)
+
+
+def sentence(alert: Alert) -> str:
+    """What is wrong, as the rule says it; else which alert it is."""
+    said = next((text for name in TEXT_ANNOTATIONS if (text := alert.annotations.get(name))), "")
+    return said or " ".join(pair.text() for pair in key_values(alert.labels).sorted_pairs())
+
+
+def runbook_url(alert: Alert, external_url: str, has_runbook: HasRunbook) -> str:
+    """What the rule says, or the page here; "" when nobody has written one."""
+    said = next((text for name in RUNBOOK_ANNOTATIONS if (text := alert.annotations.get(name))), "")
+    if said.startswith(("http://", "https://")):
+        return said
+    return f"{external_url}/alerts/runbooks/{quote(alert.name, safe='')}" if has_runbook(alert.name) else ""
 
 
 def silence_url(labels: Labels, external_url: str) -> str:

@@ -10,6 +10,7 @@ from trackside.server.gotemplate.humanize import humanize_duration, number
 from trackside.server.gotemplate.text_functions import TEXT_FUNCTIONS
 from trackside.server.gotemplate.times import GoDuration, GoTime, zone
 from trackside.server.gotemplate.values import GoFunction, Object, shown
+from trackside.server.receivers.chat_text import markdown_link, markdown_text, slack_link, slack_text
 from trackside.server.receivers.html_text import SafeHtml
 from trackside.server.receivers.payload import alert_payload
 from trackside.server.receivers.template_data import AlertData, Pair
@@ -94,6 +95,11 @@ _PURE: Mapping[str, GoFunction] = {
     "list": GoFunction(lambda *values: list(values), rest="any"),
     "append": GoFunction(lambda values, *more: [*values, *more], ("list",), rest="any"),
     "dict": GoFunction(_dict, rest="any"),
+    # Ours.
+    "slackText": GoFunction(slack_text, _TEXT),
+    "slackLink": GoFunction(slack_link, ("string", "string")),
+    "markdownText": GoFunction(markdown_text, _TEXT),
+    "markdownLink": GoFunction(markdown_link, ("string", "string")),
 }
 
 

@@ -1,32 +1,30 @@
-"""A small chart that any receiver can show: how the value of an alert went in the hour before, in one line of text."""
+"""How the value of an alert went in the hour before: asked for once, for the small charts of a notification."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+
 from trackside.exceptions import QueryError
-from trackside.model.alerts import Alert, Notification
+from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import METRIC_NAME, Labels
 from trackside.server.backend import MetricsBackend
-from trackside.server.promql.format import format as formatted
-from trackside.server.promql.parser import parse
-from trackside.server.promql.signatures import COMPARISONS
-from trackside.server.promql.syntax import Binary, Expr, NumberLiteral, Paren
-from trackside.server.series import Matrix
+from trackside.server.charts.course import Course
+from trackside.server.charts.measure import measure
+from trackside.server.series import Float64s, Matrix
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = " "
-POINTS, STEP_MS = 30, 120_000
+POINTS, STEP_MS = 61, 60_000
+EVERY = 2
+"""In a line of text each second value has room."""
 MAX_ALERTS = 20
 """Of a notification; nobody reads more of them."""
 MAX_QUERIES = 5
-TIMEOUT_MS = 2_000
-
-Trends = tuple[tuple[Labels, str], ...]
-"""By the labels of the alert."""
-TrendsOf = Callable[[Notification], Awaitable[Trends]]
+TIMEOUT_MS = 1_000
 
 
 class TrendReader:
@@ -34,24 +32,24 @@ class TrendReader:
         self._backend = backend
         self._now_ms = now_ms
 
-    async def of(self, notification: Notification) -> Trends:
-        """Those of the first alerts. A message must not wait for a chart, nor fail for it: what cannot be had is left
-        out."""
-        found: list[tuple[Labels, str]] = []
+    async def of(self, notification: Notification) -> AsyncIterator[tuple[Alert, Course]]:
+        """Those of the first alerts, each as soon as it is there; what cannot be had is left out."""
         answers: dict[str, Matrix | None] = {}
+        end_ms = self._now_ms()
         for alert in notification.alerts[:MAX_ALERTS]:
-            expr = measured(expression(alert))
+            measured = measure(expression(alert))
+            expr = measured.expr
             if not expr or (expr not in answers and len(answers) >= MAX_QUERIES):
                 continue
             if expr not in answers:
-                answers[expr] = await self._asked(expr)
-            line = drawn(values_of(answers[expr], alert.labels))
-            if line:
-                found.append((alert.labels, line))
-        return tuple(found)
+                answers[expr] = await self._asked(expr, end_ms)
+            values = values_of(answers[expr], alert.labels, end_ms)
+            if np.isfinite(values).sum() >= 2:
+                over_ms = alert.resolved_at_ms if alert.state is AlertState.RESOLVED else None
+                start_ms = end_ms - (POINTS - 1) * STEP_MS
+                yield alert, Course(values, start_ms, STEP_MS, alert.started_ms, over_ms, measured.limit)
 
-    async def _asked(self, expr: str) -> Matrix | None:
-        end_ms = self._now_ms()
+    async def _asked(self, expr: str, end_ms: int) -> Matrix | None:
         start_ms = end_ms - (POINTS - 1) * STEP_MS
         try:
             result = await self._backend.query_range(expr, start_ms, end_ms, STEP_MS, TIMEOUT_MS)
@@ -69,30 +67,12 @@ def expression(alert: Alert) -> str:
     return next((asked[name][0] for name in ("g0.expr", "expr", "query") if name in asked), "")
 
 
-def measured(expr: str) -> str:
-    """What a rule compares with its limit: the left side of `… > 5`. "" for what is no expression."""
-    try:
-        tree = parse(expr)
-    except QueryError:
-        return ""
-    return formatted(_side(tree))
-
-
-def _side(tree: Expr) -> Expr:
-    match tree:
-        case Paren(expr=inner):
-            return _side(inner)
-        case Binary(op="and" | "unless", left=left):
-            return _side(left)
-        case Binary(op=op, left=left, right=right) if op in COMPARISONS:
-            return right if isinstance(left, NumberLiteral) else left
-    return tree
-
-
-def values_of(answer: Matrix | None, labels: Labels) -> Sequence[float]:
-    """Those of the series that the alert came from; NaN where there is none. () when it cannot be told which."""
+def values_of(answer: Matrix | None, labels: Labels, end_ms: int) -> Float64s:
+    """Shape (POINTS,): those of the series that the alert came from; NaN where there is none. All of them are when it
+    cannot be told which."""
+    found = np.full(POINTS, math.nan)
     if answer is None:
-        return ()
+        return found
     pairs = set(labels.pairs)
     fitting = [
         row
@@ -100,12 +80,17 @@ def values_of(answer: Matrix | None, labels: Labels) -> Sequence[float]:
         if {pair for pair in series.pairs if pair[0] != METRIC_NAME} <= pairs
     ]
     if len(fitting) != 1:
-        return ()
+        return found
     values, present = answer.values[fitting[0]], answer.present[fitting[0]]
-    at = {int(time_ms): index for index, time_ms in enumerate(answer.steps_ms)}
-    last_ms = max(at, default=0)
-    steps = [last_ms - back * STEP_MS for back in range(POINTS - 1, -1, -1)]
-    return [float(values[at[step]]) if step in at and present[at[step]] else math.nan for step in steps]
+    places = POINTS - 1 - (end_ms - answer.steps_ms) // STEP_MS
+    known = present & (places >= 0) & (places < POINTS)
+    found[places[known]] = values[known]
+    return found
+
+
+def line(course: Course) -> str:
+    """The course in one line of text."""
+    return drawn([float(value) for value in course.values[-1::-EVERY][::-1]])
 
 
 def drawn(values: Sequence[float]) -> str:

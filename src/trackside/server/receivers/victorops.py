@@ -13,14 +13,18 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
 from trackside.server.receivers.lengths import cut
+from trackside.server.receivers.own_templates import CHART, RUNBOOK, SILENCE
 from trackside.server.receivers.pagerduty import dedup_key
 from trackside.server.receivers.secret import Secret
 from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
 
 MAX_STATE_MESSAGE = 20_480
+ANNOTATIONS = {"vo_annotate.u.Runbook": RUNBOOK, "vo_annotate.u.Silence": SILENCE, "vo_annotate.i.Chart": CHART}
+"""What stands beside the alert: links (u) and a picture (i)."""
 FIXED = (
     "routing_key",
     "message_type",
@@ -58,6 +62,8 @@ class VictorOpsConfig(IntegrationConfig):
 
 
 class VictorOps(Integration[VictorOpsConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         key = await Secret(config.api_key, config.api_key_file).read()
@@ -74,7 +80,10 @@ def message(config: VictorOpsConfig, texts: NotificationTexts, notification: Not
         "message_type": kind,
         "entity_id": dedup_key(notification),
         "entity_display_name": texts.render(config.entity_display_name),
-        "state_message": cut(texts.render(config.state_message), MAX_STATE_MESSAGE),
+        "state_message": cut(
+            texts.shortest(MAX_STATE_MESSAGE, lambda texts: texts.render(config.state_message)), MAX_STATE_MESSAGE
+        ),
         "monitoring_tool": texts.render(config.monitoring_tool),
+        **(texts.those_that_say_something(ANNOTATIONS) if texts.ours else {}),
         **{name: texts.render(text) for name, text in config.custom_fields.items()},
     }

@@ -10,8 +10,9 @@ from trackside.model.alerts import Notification
 from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Template, WebUrl
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
-from trackside.server.receivers.lengths import fitting
+from trackside.server.receivers.lengths import fitting, utf8_bytes
 
 MAX_TEXT = 7_000
 """Webex takes 7439 bytes."""
@@ -33,10 +34,14 @@ class WebexConfig(IntegrationConfig):
 
 
 class Webex(Integration[WebexConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
-        text = texts.render(config.message).strip() or texts.plain
-        fits = fitting(text, MAX_TEXT, lambda text: len(text.encode("utf-8", "replace")))
-        body = {"markdown": fits, "roomId": texts.required(config.room_id)}
+        text = texts.shortest(MAX_TEXT, lambda texts: texts.render(config.message), utf8_bytes).strip() or texts.plain
+        fits = fitting(text, MAX_TEXT, utf8_bytes)
+        body: dict[str, object] = {"markdown": fits, "roomId": texts.required(config.room_id)}
+        if notification.chart is not None:
+            body["files"] = [notification.chart.url]
         await post(client_for, Request.of_json(str(config.api_url), body, config.http))
         return ""

@@ -13,7 +13,9 @@ from trackside.server.receivers.defaults import NotificationDefaults
 from trackside.server.receivers.delivery import Request, post
 from trackside.server.receivers.fields import Flag, SecretText, Template, WebUrl, joined, only_one
 from trackside.server.receivers.http_config import NO_SECRET
+from trackside.server.receivers.illustrations import Picture
 from trackside.server.receivers.integration import ClientFor, Integration, IntegrationConfig
+from trackside.server.receivers.lengths import utf8_bytes
 from trackside.server.receivers.secret import Secret
 from trackside.server.receivers.templates import NotificationTexts
 from trackside.server.schema import Text
@@ -60,6 +62,8 @@ class WechatConfig(IntegrationConfig):
 
 
 class Wechat(Integration[WechatConfig]):
+    picture = Picture.LINKED
+
     async def send(self, notification: Notification, client_for: ClientFor) -> str:
         config, texts = self._config, self._templates.texts(notification)
         secret = await Secret(config.api_secret, config.api_secret_file).read()
@@ -79,7 +83,7 @@ class Wechat(Integration[WechatConfig]):
 
 
 def message(config: WechatConfig, texts: NotificationTexts) -> dict[str, object]:
-    text = texts.render(config.message) or texts.plain
+    text = texts.shortest(MAX_BYTES, lambda texts: texts.render(config.message), utf8_bytes) or texts.plain
     content = text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
     return {
         "touser": texts.render(config.to_user),
