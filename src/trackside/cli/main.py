@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -40,6 +41,10 @@ class Commands(click.Group):
             raise click.ClickException(
                 f"`trackside {cmd_name}` needs the package {error.name!r}: pip install 'trackside[{extra}]'"
             ) from error
+        if not gc.isenabled():
+            # What modules define lives to the end: no later search has to go through it again.
+            gc.freeze()
+            gc.enable()
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -63,6 +68,11 @@ def cli() -> None:
 
 def main() -> None:
     """Exit code 0, 1 (found a problem) or 2 (could not run)."""
+    # Until the modules of the command are there: searching through them for garbage again and again while they are
+    # loaded is an eighth of the time it takes, and finds next to nothing.
+    gc.disable()
+    # And httpx has a command line of its own, which would load most of rich and all of pygments into each of ours.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import with_info_plain_validator_function
 
 from trackside.model.durations import format_duration, parse_duration
 
@@ -14,13 +25,36 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?", re.I)
 _SIZE_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+_being_built: ContextVar[type[BaseModel] | None] = ContextVar("_being_built", default=None)
+
+
 class Section(BaseModel):
     """Base of every part of the configuration."""
 
-    # Built at first use, as part of what holds it: at import each would be built for itself too, mostly for nothing.
+    # What validates a section is built when a file has one, and never as part of what holds it: of the many sections
+    # there could be a file has few, and each would be built again for every other that may hold it.
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
     )
+
+    @classmethod
+    def model_rebuild(cls, **how: Any) -> bool | None:
+        token = _being_built.set(cls)
+        try:
+            return super().model_rebuild(**how)
+        finally:
+            _being_built.reset(token)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if _being_built.get() is cls:
+            return handler(source)
+
+        def validated(value: Any, info: ValidationInfo) -> Any:
+            # What is wrong in it is told with the path that leads to it, as if it were a part.
+            return cls.__pydantic_validator__.validate_python(value, context=info.context)
+
+        return with_info_plain_validator_function(validated)
 
     @model_validator(mode="before")
     @classmethod

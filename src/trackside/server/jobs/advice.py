@@ -14,8 +14,9 @@ from trackside.jobs.sql.advice import grants, suggested_indexes
 from trackside.jobs.sql.catalog import Column
 from trackside.jobs.sql.dialect import Dialect
 from trackside.jobs.sql.table_map import TableMap
+from trackside.server.jobs.addresses import acting_url_of, url_of
 from trackside.server.jobs.config import REDIS_TYPES, JobsConfig, JobSourceConfig
-from trackside.server.jobs.opening import acting_url_of, celery_settings, table_of, url_of
+from trackside.server.jobs.opening import celery_settings, table_of
 
 ROLE = "trackside"
 ACTING_ROLE = "trackside_acts"

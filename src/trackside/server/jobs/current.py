@@ -16,13 +16,12 @@ from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database
 from trackside.server.jobs.actions.actions import JobActions, Place
-from trackside.server.jobs.actions.opening import open_actor
+from trackside.server.jobs.addresses import acting_url_of, url_of
 from trackside.server.jobs.collector import job_families
 from trackside.server.jobs.config import JobsConfig
 from trackside.server.jobs.figures import history_families, limit_families, missing_families
 from trackside.server.jobs.fresh import Fresh
 from trackside.server.jobs.ledger import JobsLedger
-from trackside.server.jobs.opening import acting_url_of, open_sources, url_of
 from trackside.server.jobs.sampler import Pace, Ports
 from trackside.server.jobs.signals import Signals
 from trackside.server.jobs.watch import Elsewhere, Expectations, JobsWatch
@@ -138,6 +137,12 @@ def _opened(config: JobsConfig, folder: Path) -> tuple[dict[str, tuple[JobSource
     Raises:
         ConfigError: one of them cannot be opened; all are closed again.
     """
+    if not config.sources:
+        return {}, {}
+    # What reads a dozen back-ends is much to load for those who have none.
+    from trackside.server.jobs.actions.opening import open_actor  # noqa: PLC0415 - see above
+    from trackside.server.jobs.opening import open_sources  # noqa: PLC0415 - see above
+
     actors: dict[str, JobActor | None] = {}
     try:
         for one in config.sources:

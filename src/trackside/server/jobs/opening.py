@@ -26,6 +26,7 @@ from trackside.jobs.sql.plain import USUAL_STATES, plain
 from trackside.jobs.sql.source import open_jobs
 from trackside.jobs.sql.table_map import TableMap
 from trackside.model.secret_keys import SecretKeys
+from trackside.server.jobs.addresses import acting_url_of, url_of
 from trackside.server.jobs.config import REDIS_TYPES, JobsConfig, JobSourceConfig
 from trackside.server.jobs.sampler import Pace
 from trackside.server.yamlfile import YamlDocument
@@ -82,24 +83,6 @@ def open_source(config: JobSourceConfig, folder: Path) -> JobSource:
         return open_jobs(url, table_of(config), is_secret=_is_secret())
     except SourceError as error:
         raise ConfigError(f"jobs: the source {config.name}: {error}") from error
-
-
-def url_of(config: JobSourceConfig, folder: Path) -> str:
-    """To look at the source.
-
-    Raises:
-        ConfigError: it stands in a file that cannot be read.
-    """
-    return _url(config.url.get_secret_value(), config.url_file, folder)
-
-
-def acting_url_of(config: JobSourceConfig, folder: Path) -> str:
-    """To change it; "" where nobody may.
-
-    Raises:
-        ConfigError: it stands in a file that cannot be read.
-    """
-    return _url(config.act_url.get_secret_value(), config.act_url_file, folder)
 
 
 def table_of(config: JobSourceConfig) -> TableMap | Choice:
@@ -175,19 +158,6 @@ def _url_mistakes(source: JobSourceConfig, url: str, has: HasModule) -> Iterator
     module, command = _LIBRARIES[scheme]
     if module and not has(module):
         yield f"the type {source.type} at {scheme}:// needs the package {module}, which is not installed: {command}"
-
-
-def _url(given: str, file: str, folder: Path) -> str:
-    if given or not file:
-        return given
-    path = folder / file
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    if not text:
-        raise ConfigError(f"{path}: is empty; expected an address")
-    return text
 
 
 def _in_redis(config: JobSourceConfig, url: str, folder: Path) -> JobSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,24 +16,13 @@ from starlette.types import ASGIApp
 
 from trackside.exceptions import ConfigError, LimitError, TracksideError
 from trackside.server.access.admission import Admission
-from trackside.server.web import render
-from trackside.server.web.api.admin import AdminApi
-from trackside.server.web.api.alertmanager import AlertmanagerApi, AlertmanagerV1
+from trackside.server.web.api.all import api_routes
 from trackside.server.web.api.answers import failure, of_error
-from trackside.server.web.api.backtest import BacktestApi
-from trackside.server.web.api.job_actions import JobActionsApi
-from trackside.server.web.api.job_reports import JobReportsApi
-from trackside.server.web.api.jobs import JobsApi
-from trackside.server.web.api.lint import LintApi
-from trackside.server.web.api.queries import QueryApi
-from trackside.server.web.api.remote_write import RemoteWriteApi
-from trackside.server.web.api.rules import RulesApi
-from trackside.server.web.api.runbooks import RunbooksApi
-from trackside.server.web.api.status import StatusApi
 from trackside.server.web.console import Console
 from trackside.server.web.forms import ParameterError
 from trackside.server.web.gate import API_PREFIXES, Gate, nothing_more
-from trackside.server.web.login import LoginPages
+from trackside.server.web.late import LateRoutes, Load
+from trackside.server.web.prefix import with_links_under
 
 COMPRESS_FROM_BYTES = 1_000
 COMPRESS_LEVEL = 4
@@ -57,34 +46,22 @@ class Controls(Protocol):
 def build_app(
     console: Console,
     admission: Admission,
-    pages: Sequence[BaseRoute],
+    pages: Load,
     controls: Controls,
     *,
     no_auth: bool = False,
     published: Callable[[str], bool] = nothing_more,
 ) -> ASGIApp:
-    """`published`: whether everybody may see what is at a path."""
-    routes = [
-        # Before Prometheus' API: one that has the same address is gone where an Alertmanager is asked.
-        *(AlertmanagerV1().routes() if console.stands_for_alertmanager else ()),
-        *AlertmanagerApi(console, console.stands_for_alertmanager).routes(),
-        *QueryApi(console).routes(),
-        *RulesApi(console).routes(),
-        *LintApi(console).routes(),
-        *BacktestApi(console).routes(),
-        *RunbooksApi(console).routes(),
-        *StatusApi(console).routes(),
-        *JobReportsApi(console).routes(),
-        *JobActionsApi(console).routes(),
-        *JobsApi(console).routes(),
-        *AdminApi(console).routes(),
-        *(RemoteWriteApi(console.writes).routes() if console.writes is not None else ()),
-        *_own_routes(controls),
-        *LoginPages(admission).routes(),
-        *pages,
-    ]
+    """`pages`: made when somebody first asks for one. `published`: whether everybody may see what is at a path."""
+
+    def people() -> Sequence[BaseRoute]:
+        from trackside.server.web.api.job_actions import JobActionsApi  # noqa: PLC0415 - as late.py says
+        from trackside.server.web.login import LoginPages  # noqa: PLC0415 - as late.py says
+
+        return [*LoginPages(admission).routes(), *JobActionsApi(console).pages(), *pages()]
+
     app = Starlette(
-        routes=routes,
+        routes=[*_own_routes(controls), *api_routes(console)],
         exception_handlers={
             HTTPException: _http_error,
             LimitError: _unusable,
@@ -92,8 +69,10 @@ def build_app(
             Exception: _broken,
         },
     )
+    LateRoutes(app.router, people)
     gate = Gate(app, admission, console.external_url, no_auth=no_auth, published=published)
-    return GZipMiddleware(gate, minimum_size=COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL)
+    linked = with_links_under(urlsplit(console.external_url).path.rstrip("/"), gate)
+    return GZipMiddleware(linked, minimum_size=COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL)
 
 
 def _own_routes(controls: Controls) -> list[BaseRoute]:
@@ -142,8 +121,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         reason = "there is no such path" if status == 404 else str(getattr(error, "detail", error))
         return failure(reason, kind, status)
     if status == 404:
-        return render.error_page(404, "There is no such page", "The address may be mistyped, or the page has moved.")
-    return render.error_page(status, "That does not work", str(getattr(error, "detail", "")))
+        return _error_page(404, "There is no such page", "The address may be mistyped, or the page has moved.")
+    return _error_page(status, "That does not work", str(getattr(error, "detail", "")))
 
 
 async def _unusable(request: Request, error: Exception) -> Response:
@@ -151,14 +130,20 @@ async def _unusable(request: Request, error: Exception) -> Response:
     if _is_api(request):
         return of_error(error)
     status = 413 if isinstance(error, LimitError) else 400
-    return render.error_page(status, "That cannot be read", str(error))
+    return _error_page(status, "That cannot be read", str(error))
 
 
 async def _broken(request: Request, error: Exception) -> Response:
     # Starlette logs the traceback; whoever asked gets no more than they can use.
     if _is_api(request):
         return failure("internal error; the server's log says more", "internal", 500)
-    return render.error_page(500, "Something broke", "The server's log says what. The other pages are not affected.")
+    return _error_page(500, "Something broke", "The server's log says what. The other pages are not affected.")
+
+
+def _error_page(status: int, title: str, explanation: str, detail: str = "") -> Response:
+    from trackside.server.web import render  # noqa: PLC0415 - as late.py says
+
+    return render.error_page(status, title, explanation, detail)
 
 
 def _is_api(request: Request) -> bool:

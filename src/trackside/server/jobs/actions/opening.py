@@ -17,8 +17,9 @@ from trackside.jobs.acting.sql.writing import Database
 from trackside.jobs.actor import JobActor
 from trackside.jobs.arq.wire import QUEUE as ARQ_QUEUE
 from trackside.jobs.redis_store import connected
+from trackside.server.jobs.addresses import acting_url_of
 from trackside.server.jobs.config import REDIS_TYPES, JobSourceConfig
-from trackside.server.jobs.opening import acting_url_of, celery_settings, table_of
+from trackside.server.jobs.opening import celery_settings, table_of
 
 
 def open_actor(config: JobSourceConfig, folder: Path) -> JobActor | None:
