@@ -38,7 +38,8 @@ export function startAlerts() {
 
 async function preview() {
   const fields = new URLSearchParams({ matchers: document.getElementById("matchers").value });
-  const response = await fetch(`/silences/new?${fields}`, { headers: { "HX-Request": "true" } });
+  const address = document.querySelector("[data-preview]").formAction;
+  const response = await fetch(`${address}?${fields}`, { headers: { "HX-Request": "true" } });
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("preview");
   if (fresh) document.getElementById("preview").innerHTML = fresh.innerHTML;
 }
@@ -46,18 +47,28 @@ async function preview() {
 async function backtest(form) {
   const place = document.getElementById("backtest");
   const fields = new URLSearchParams(new FormData(form));
+  const address = form.action;
+  const isFromResult = place.contains(form);
   const bar = document.createElement("progress");
   bar.setAttribute("aria-label", "Progress of the backtest");
   const words = document.createElement("p");
-  words.textContent = `Trying ${fields.get("rule")} on the last ${fields.get("since")}…`;
+  const limit = fields.get("limit") ? ` with ${fields.get("limit")}` : "";
+  words.textContent = `Trying ${fields.get("rule")} on the last ${fields.get("since")}${limit}…`;
   place.replaceChildren(words, bar);
   place.hidden = false;
   place.scrollIntoView({ block: "nearest" });
   fields.set("stream", "true");
   try {
-    const response = await fetch(form.action, { method: "POST", body: fields });
+    const response = await fetch(address, { method: "POST", body: fields });
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     for await (const line of lines(response.body)) told(place, bar, line);
+    // Who tries one number after the other goes on where they were; the server may have a path of its own before it.
+    for (const again of place.querySelectorAll("form")) again.action = address;
+    const field = isFromResult && (place.querySelector("[name=limit]") ?? place.querySelector("select"));
+    if (field) {
+      field.focus();
+      field.select?.();
+    }
   } catch (error) {
     failed(place, error.message);
   }

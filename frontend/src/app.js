@@ -6,6 +6,7 @@ import { startLive } from "./live.js";
 import { startKeys } from "./keys.js";
 import { startCompletion } from "./completion.js";
 import { startSmallThings } from "./small.js";
+import { startFragments } from "./fragments.js";
 import { settleAlerts, startAlerts } from "./alerts.js";
 
 document.documentElement.classList.add("scripted");
@@ -23,3 +24,4 @@ startKeys();
 startCompletion();
 startSmallThings();
 startAlerts();
+startFragments();

@@ -1,11 +1,12 @@
 // Charts: each keeps its uPlot from one refresh to the next and only gets new numbers, so that nothing flickers.
 import uPlot from "uplot";
 import { FORMATS, axisTexts } from "./figures.js";
-import { text as timeText } from "./times.js";
+import { text as timeText, timeAxisTexts } from "./times.js";
 import { goTo } from "./live.js";
 
 const HUES = 8;
 const LOG_FLOOR = 0.001;
+const DAY_S = 86_400;
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 const alive = new Map(); // figure → { plot, key, hidden: Set of line names, document }
 
@@ -113,7 +114,7 @@ function options(figure, place, chart) {
         : { range: (_, low, high) => yRange(chartOf(figure, chart), low, high) },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 24, gap: 4, values: (plot, splits) => timeTexts(plot, splits) },
+      { ...axis, grid: { show: false }, space: 70, size: 24, gap: 4, values: (_, splits) => timeAxisTexts(splits) },
       { ...axis, space: 34, size: 56, gap: 6, values: (_, splits) => axisTexts(chart.unit, splits) },
     ],
     series: [{}, ...chart.lines.map((line) => lineStyle(colour, line, chart))],
@@ -207,17 +208,6 @@ function tint(hue, paper) {
   return `rgb(${over.map((part, i) => Math.round(part * 0.3 + under[i] * 0.7)).join(" ")})`;
 }
 
-function timeTexts(plot, splits) {
-  const span = plot.scales.x.max - plot.scales.x.min;
-  const style = span > 86_400 * 1.5 ? "day" : (splits[1] ?? 0) - (splits[0] ?? 0) < 60 ? "time" : "minute";
-  return splits.map((at) => {
-    const moment = new Date(at * 1000);
-    return style === "day"
-      ? moment.toLocaleDateString(undefined, { day: "numeric", month: "short" })
-      : timeText(moment, style);
-  });
-}
-
 // The legend says the values at the cursor; without one, the last.
 function showValues(figure, plot, chart) {
   const at = plot.cursor.left >= 0 ? plot.cursor.idx : null;
@@ -227,7 +217,9 @@ function showValues(figure, plot, chart) {
     const output = item.querySelector("output");
     if (values && output) setText(output, format(at == null ? lastKnown(values) : values[at]));
   }
-  const moment = at == null ? "" : timeText(new Date((chart.start + at * chart.step) * 1000), "time");
+  // Of several days, a time alone could be of any.
+  const style = (chart.points - 1) * chart.step > DAY_S ? "full" : "time";
+  const moment = at == null ? "" : timeText(new Date((chart.start + at * chart.step) * 1000), style);
   let stamp = figure.querySelector(".stamp");
   if (!stamp) {
     stamp = document.createElement("span");

@@ -3,6 +3,7 @@ const STYLES = {
   time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
   minute: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
   full: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  date: { day: "numeric", month: "short" },
   day: { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
 };
 const formats = Object.fromEntries(
@@ -23,4 +24,14 @@ export function localise(root) {
 
 export function text(moment, style) {
   return (formats[style] ?? formats.time).format(moment);
+}
+
+// Below a chart, from seconds: each day is named once, where it begins, and what lies within it has its time.
+export function timeAxisTexts(splits) {
+  const style = (splits[1] ?? 0) - (splits[0] ?? 0) < 60 ? "time" : "minute";
+  return splits.map((at) => {
+    const moment = new Date(at * 1000);
+    const beginsDay = !moment.getHours() && !moment.getMinutes() && !moment.getSeconds();
+    return text(moment, beginsDay ? "date" : style);
+  });
 }

@@ -152,7 +152,7 @@ class Site:
         }
         # One application for the whole life of the site, since it remembers who guessed keys.
         if not hasattr(self, "_app"):
-            self._app = build_app(Console(**facts), self.admission, self._pages(), self, no_auth=self.no_auth)
+            self._app = build_app(Console(**facts), self.admission, self._pages, self, no_auth=self.no_auth)
         return self._app
 
     def _pages(self) -> list:

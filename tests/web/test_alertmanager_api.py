@@ -347,6 +347,15 @@ class TestSilences:
     def test_it_is_checked(self, api, more, status):
         assert api.silence("a=b", **more).status_code == status
 
+    def test_sets_of_matchers_are_none_of_the_api_as_in_alertmanager_0_33(self, api):
+        """It stores several, and its API neither takes nor shows them: `matchers` alone count."""
+        one = {"name": "c", "value": "d", "isRegex": False}
+        id = api.silence("a=b", matcherSets=[{"matchers": [one]}]).json()["silenceID"]
+        found = api.get(f"/silence/{id}")
+        assert [matcher["name"] for matcher in found["matchers"]] == ["a"]
+        assert "matcherSets" not in found
+        assert api.silence(matchers=None, matcherSets=[{"matchers": [one]}]).status_code == 422
+
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
     def test_nobodys_id_is_not_found(self, api, method):
         assert api.ask(method, "/silence/00000000-0000-0000-0000-000000000000").status_code == 404

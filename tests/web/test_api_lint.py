@@ -1,5 +1,7 @@
 """What is wrong with the running rules, as data for the pages."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from trackside.model.labels import Labels
@@ -16,6 +18,24 @@ def test_findings_of_the_running_rules(site):
         ("L4", "Failing", "sum(increase(errors_total[5m])) > 5"),
         ("L8", "Failing", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("intervals_ms", "checks"),
+    [
+        pytest.param((2_000, 60_000), [], id="every 2 s: enough"),
+        pytest.param((30_000,), ["L11"], id="every 30 s: one at most"),
+        pytest.param((), ["L11"], id="nothing is scraped: as if every 15 s"),
+    ],
+)
+def test_windows_are_held_against_how_often_there_are_samples(site, intervals_ms, checks):
+    rule = RuleStatus("Failing", "alerting", "sum(rate(errors_total[20s])) > 5", Labels())
+    site.console = {
+        "rule_groups": lambda: (RuleGroupStatus("g", "r.yml", 15_000, (rule,)),),
+        "targets": lambda: [SimpleNamespace(interval_ms=one) for one in intervals_ms],
+    }
+    found = site.get("/api/v1/rules/lint").json()["data"]["findings"]
+    assert [each["check"] for each in found if "samples" in each["sentence"]] == checks
 
 
 def test_no_rules_no_findings(site):

@@ -64,7 +64,7 @@ def jobs(site):
         config_text=str,
         job_actions=lambda: actions,
     )
-    site._app = build_app(console, site.admission, [render.static_mount()], site)
+    site._app = build_app(console, site.admission, lambda: [render.static_mount()], site)
     queue.actions = actions
     yield queue
     actions.close()
@@ -237,7 +237,7 @@ class TestApi:
         empty = Console(
             site.backend, site.clock, tuple, tuple, lambda newest: (), 0, "0", "https://monitoring.example", str
         )
-        site._app = build_app(empty, site.admission, [], site)
+        site._app = build_app(empty, site.admission, list, site)
 
         response = site.post("/api/v1/jobs/actions", json=PLAN)
 

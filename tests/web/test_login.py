@@ -199,3 +199,23 @@ class TestFormsThatAreNone:
         assert response.status_code == status
         assert said in response.text
         assert response.headers["content-type"].startswith("text/html")
+
+
+class TestBelowAPath:
+    """As people see it; requests come as a proxy hands them on, without it."""
+
+    @pytest.fixture(autouse=True)
+    def below(self, site):
+        site.console["external_url"] = "https://monitoring.example/watch"
+
+    def test_who_has_to_log_in_is_led_there(self, site):
+        assert site.get("/alerts", key=None).headers["location"] == "/watch/login?next=%2Falerts"
+        page = site.get("/login", key=None, headers={"accept-encoding": "gzip"})
+        assert page.headers["content-encoding"] == "gzip"
+        assert 'action="/watch/login"' in page.text
+
+    def test_a_session_is_for_this_server_and_leads_back_to_the_page(self, site):
+        response = site.post("/login", key=None, data={"key": site.key, "next": "/alerts"})
+
+        assert response.headers["location"] == "/watch/alerts"
+        assert "; Path=/watch/; " in cookie_in(response)

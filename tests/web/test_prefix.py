@@ -6,10 +6,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from trackside.server.web.prefix import under
+from trackside.server.web.prefix import under, with_links_under
 
 
 async def echo(request: Request) -> PlainTextResponse:
@@ -49,3 +49,79 @@ def test_elsewhere_there_is_nothing(path):
 
 def test_without_one_the_application_is_as_it_is():
     assert under("", APP) is APP
+
+
+PAGE = """<a href="/alerts?a=1">x</a>
+<form action="/silences"><button formaction="/silences/new"></button></form>
+<script src="/static/app.js"></script><div data-refresh-url="/alerts" data-icon="/static/i.svg"></div>
+<a href="https://example.com/">out</a> <a href="//example.com/">out</a> <a href="#here">here</a> <a href="a">beside</a>
+<input name="back" value="/alerts"> <p>&#34; href=&#34;/text&#34;</p>"""
+LINKED = """<a href="/m/alerts?a=1">x</a>
+<form action="/m/silences"><button formaction="/m/silences/new"></button></form>
+<script src="/m/static/app.js"></script><div data-refresh-url="/m/alerts" data-icon="/m/static/i.svg"></div>
+<a href="https://example.com/">out</a> <a href="//example.com/">out</a> <a href="#here">here</a> <a href="a">beside</a>
+<input name="back" value="/alerts"> <p>&#34; href=&#34;/text&#34;</p>"""
+
+
+def answer_of(response: Response, path: str = "/page", prefix: str = "/m") -> httpx.Response:
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(with_links_under(prefix, response))
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            return await client.get(path)
+
+    return asyncio.run(asked())
+
+
+def test_links_of_a_page_lead_under_the_prefix_and_others_stay():
+    answer = answer_of(HTMLResponse(PAGE))
+
+    assert answer.text == LINKED
+    assert int(answer.headers["content-length"]) == len(LINKED)
+
+
+def test_a_page_that_comes_in_parts_is_read_as_a_whole():
+    parts = iter((b"<a hre", b'f="/al', b'erts">'))
+
+    assert answer_of(StreamingResponse(parts, media_type="text/html")).text == '<a href="/m/alerts">'
+
+
+def test_what_is_no_page_stays_as_it_is():
+    assert answer_of(PlainTextResponse(PAGE)).text == PAGE
+
+
+@pytest.mark.parametrize("path", ["/status", "/status/feed.atom"])
+def test_the_public_page_knows_its_place_itself(path):
+    assert answer_of(HTMLResponse(PAGE), path).text == PAGE
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/login?next=%2Falerts", "/m/login?next=%2Falerts"),
+        ("https://example.com/", "https://example.com/"),
+        ("//example.com/", "//example.com/"),
+        ("relative", "relative"),
+    ],
+)
+def test_redirects_lead_under_the_prefix(location, expected):
+    assert answer_of(RedirectResponse(location)).headers["location"] == expected
+
+
+def test_cookies_are_for_this_server_only():
+    response = PlainTextResponse("")
+    response.set_cookie("one", "a; path=/", httponly=True)
+    response.set_cookie("two", "b", path="/deep")
+    one, two = answer_of(response).headers.get_list("set-cookie")
+
+    assert "; Path=/m/; " in one
+    assert "; Path=/deep; " in two
+
+
+def test_a_prefix_from_a_configuration_breaks_out_of_nothing():
+    answer = answer_of(HTMLResponse('<a href="/x">'), prefix='/"><script>')
+
+    assert answer.text == '<a href="/&#34;&gt;&lt;script&gt;/x">'
+
+
+def test_without_a_prefix_links_are_not_looked_at():
+    assert with_links_under("", APP) is APP

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from trackside.server.web import render
+
 Visit = Callable[..., str]
 
 
@@ -116,3 +118,26 @@ def test_hostile_names_are_only_names(visit: Visit, fakes: SimpleNamespace, name
 
     assert "<img" not in page
     assert html.escape(name).replace("&quot;", "&#34;") in page
+
+
+def test_an_alert_leads_to_its_own_page(visit: Visit, fakes: SimpleNamespace) -> None:
+    alert = fakes.groups()[0].rules[0].alerts[0]
+    page = visit("/")
+
+    assert f'<a href="/alerts/{alert.labels.fingerprint:016x}?' in page
+    assert "/alerts#" not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        pytest.param("TargetDown", "TargetDown", id="short"),
+        pytest.param("KubePersistentVolumeFillingUp", "Kube<wbr>Persistent<wbr>Volume<wbr>Filling<wbr>Up", id="long"),
+        pytest.param(
+            "instance:<node>_cpu:rate5m_total", "instance:&lt;node&gt;_<wbr>cpu:<wbr>rate5m_<wbr>total", id="escaped"
+        ),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_a_long_name_may_be_broken_where_its_words_meet(name: str, shown: str) -> None:
+    assert render.breakable(name) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,10 +24,26 @@ from trackside.model.durations import format_duration
 from trackside.server.web import figures
 from trackside.server.web.console import Console
 from trackside.server.web.period import RANGES, REFRESHES_S, Period, period_of
-from trackside.server.web.verdict import Level, alert_anchor, alert_level, alert_text, alerts_in, fingerprint
+from trackside.server.web.verdict import (
+    Level,
+    alert_level,
+    alert_text,
+    alerts_in,
+    fingerprint,
+    severity_level,
+)
 
 _HERE = Path(__file__).parent
 DIST = _HERE / "static" / "dist"
+_PATTERNS: Mapping[str, str] = {
+    "time": "%H:%M:%S UTC",
+    "minute": "%H:%M UTC",
+    "day": "%a %-d %b, %H:%M UTC",
+    "full": "%-d %b %Y, %H:%M:%S UTC",
+}
+_SHORT_NAME = 24
+_MOST_OF_A_DAY_MS = 20 * 3_600_000
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[_:.])(?=\w)")
 
 NAVIGATION = (
     ("overview", "/", "Overview", "o"),
@@ -131,17 +148,26 @@ def _manifest(changed_ns: int) -> dict[str, str]:
 
 
 def time_tag(at_ms: int | None, style: str = "time") -> Markup:
-    """In UTC until the script turns it into local time. Styles: "time", "minute", "full"."""
+    """In UTC until the script turns it into local time. Styles: "time", "minute", "day", "full"."""
     if at_ms is None:
         return Markup(figures.NOTHING)
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    pattern = {"time": "%H:%M:%S UTC", "minute": "%H:%M UTC", "full": "%-d %b %Y, %H:%M:%S UTC"}[style]
     return Markup('<time datetime="{}" data-style="{}" title="{}">{}</time>').format(
         moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         style,
         moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        moment.strftime(pattern),
+        moment.strftime(_PATTERNS[style]),
     )
+
+
+def span_style(start_ms: int, end_ms: int) -> str:
+    """Of the times at the ends of a span: over most of a day, the same time could be yesterday's."""
+    return "day" if end_ms - start_ms > _MOST_OF_A_DAY_MS else "minute"
+
+
+def breakable(name: str) -> Markup:
+    """A name such as KubePersistentVolumeFillingUp, that may be broken where its words meet; short ones need not."""
+    return Markup("<wbr>").join(_WORDS.split(name) if len(name) > _SHORT_NAME else [name])
 
 
 @cache
@@ -154,8 +180,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.globals.update(asset=asset, navigation=NAVIGATION, time=time_tag, Level=Level)
-    env.globals.update(alert_level=alert_level, alert_text=alert_text, alert_anchor=alert_anchor)
-    env.globals.update(fingerprint=fingerprint)
+    env.globals.update(alert_level=alert_level, alert_text=alert_text, severity_level=severity_level)
+    env.globals.update(fingerprint=fingerprint, span_style=span_style)
     env.filters.update(
         rate=figures.per_second,
         share=figures.share,
@@ -167,6 +193,7 @@ def environment() -> Environment:
         count=figures.count,
         plural=figures.plural,
         duration=format_duration,
+        breakable=breakable,
     )
     return env
 

@@ -1,4 +1,4 @@
-"""What stands beside the running rules: their runbooks, and the routes of their alerts."""
+"""What stands beside the running rules: their runbooks, the routes of their alerts, how often there are samples."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 
 from trackside.exceptions import ConfigError
 from trackside.server.lint.checks.routing import routed_labels
+from trackside.server.lint.facts import DEFAULT_SCRAPE_INTERVAL_MS
 from trackside.server.runbooks.shelf import Shelf, read_shelf
 from trackside.server.web.console import Console
 from trackside.server.yamlfile import parse_yaml
@@ -14,6 +15,11 @@ from trackside.server.yamlfile import parse_yaml
 async def shelf_of(console: Console) -> Shelf:
     files = sorted({group.file for group in console.rule_groups()})
     return await asyncio.to_thread(read_shelf, files)
+
+
+def scrape_interval_ms(console: Console) -> int:
+    """The shortest: what a rule reads may come as often as that, and a finding must not be wrong."""
+    return min((target.interval_ms for target in console.targets()), default=DEFAULT_SCRAPE_INTERVAL_MS)
 
 
 def routed_by(console: Console) -> frozenset[str]:

@@ -55,7 +55,12 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def alert_level(alert: Alert) -> Level:
-    return Level.BAD if alert.labels.get("severity").lower() in _SEVERE else Level.WARN
+    return severity_level(alert.labels)
+
+
+def severity_level(labels: Labels) -> Level:
+    """Of what fires with these labels."""
+    return Level.BAD if labels.get("severity").lower() in _SEVERE else Level.WARN
 
 
 def alert_text(alert: Alert) -> str:
@@ -69,9 +74,9 @@ def alerts_in(groups: Sequence[RuleGroupStatus], state: AlertState) -> list[Aler
     return sorted(found, key=lambda alert: (-alert_level(alert), alert.fired_at_ms or alert.active_at_ms))
 
 
-def alert_finding(alert: Alert) -> Finding:
+def alert_finding(alert: Alert, href: str) -> Finding:
     text = alert_text(alert).rstrip(".")
-    return Finding(alert_level(alert), "", text, f"/alerts#{alert_anchor(alert)}", alert.fired_at_ms)
+    return Finding(alert_level(alert), "", text, href, alert.fired_at_ms)
 
 
 def alert_anchor(alert: Alert) -> str:
@@ -122,7 +127,7 @@ def rule_findings(groups: Sequence[RuleGroupStatus]) -> list[Finding]:
         return []
     text = "cannot be evaluated" if len(broken) == 1 else "rules cannot be evaluated"
     subject = broken[0].name if len(broken) == 1 else str(len(broken))
-    return [Finding(Level.WARN, subject, text, "/alerts#rules", detail=broken[0].last_error)]
+    return [Finding(Level.WARN, subject, text, "/alerts/rules", detail=broken[0].last_error)]
 
 
 def since_when(steps_ms: Sequence[int], values: Sequence[float | None], threshold: float) -> tuple[int, bool] | None:

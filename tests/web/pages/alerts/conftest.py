@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,6 +120,8 @@ class Night:
     """Hosts that answer 503."""
     requests: float = 0.0
     errors: float = 0.0
+    prefix: str = ""
+    """The path under which the server is found."""
 
     def __post_init__(self) -> None:
         self.time_ms = round(time.time()) * 1_000 - 3 * 3_600_000
@@ -131,7 +134,8 @@ class Night:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
         outside = Outside(scrape=lambda tls: self._client(self._scraped), notify=lambda _: self._client(self._told))
-        settings = AppSettings(self.folder / "data", "http://trackside", no_auth=True)
+        url = f"http://trackside{self.prefix}"
+        settings = AppSettings(self.folder / "data", url, no_auth=True, route_prefix=self.prefix)
         self.server = App(load_config(self.folder / "trackside.yml"), settings, self, outside)
         self.run(self.server.start(on_clock=False))
 
@@ -176,6 +180,10 @@ class Night:
         (alert,) = [alert for rule in rules if rule.name == name for alert in rule.alerts]
         return f"/alerts/{alert.labels.fingerprint:016x}"
 
+    def break_all(self) -> None:
+        self.failing, self.slow_s, self.queue, self.disk = 0.2, 1.8, 140, 0.9
+        self.advance(8)
+
     def close(self) -> None:
         self.run(self.server.stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -207,32 +215,54 @@ class Night:
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Iterator[Night]:
-    """Nothing has gone wrong yet."""
+def fresh(tmp_path: Path) -> Iterator[Night]:
+    """The server has only just started."""
     made = Night(tmp_path)
-    made.advance(6)
     yield made
     made.close()
 
 
 @pytest.fixture
+def night(fresh: Night) -> Night:
+    """Nothing has gone wrong yet."""
+    fresh.advance(6)
+    return fresh
+
+
+@pytest.fixture
 def broken(night: Night) -> Night:
     """Requests fail and are slow, a queue grows, a disk fills."""
-    night.failing, night.slow_s, night.queue, night.disk = 0.2, 1.8, 140, 0.9
-    night.advance(8)
+    night.break_all()
     return night
 
 
 @pytest.fixture
 def served(broken: Night, bundled: None) -> Iterator[SimpleNamespace]:
     """The night on a real port, for a browser."""
+    with on_a_port(broken) as found:
+        yield found
+
+
+@pytest.fixture
+def under_a_path(tmp_path: Path, bundled: None) -> Iterator[SimpleNamespace]:
+    """Such a night on a real port, below `/watch`."""
+    made = Night(tmp_path, prefix="/watch")
+    made.advance(6)
+    made.break_all()
+    with on_a_port(made) as found:
+        yield found
+    made.close()
+
+
+@contextmanager
+def on_a_port(broken: Night) -> Iterator[SimpleNamespace]:
     config = uvicorn.Config(broken.server.asgi, port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     task = asyncio.run_coroutine_threadsafe(server.serve(), broken.loop)
     while not server.started:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield SimpleNamespace(url=f"http://127.0.0.1:{port}", night=broken)
+    yield SimpleNamespace(url=f"http://127.0.0.1:{port}{broken.prefix}", night=broken)
     server.should_exit = server.force_exit = True
     task.result(5)
 

@@ -72,6 +72,33 @@ def test_what_is_quiet_for_a_reason_is_not_what_the_page_says_first(night):
     )
 
 
+def test_what_fires_quietly_stands_below_what_somebody_has_to_look_at(broken):
+    page = broken.get("/alerts").text
+    headings = [words(one) for one in re.findall(r'<h2 id="set-\d+">(.*?)</h2>', page)]
+    quiet = page[page.index("Firing quietly") :]
+
+    assert headings == [
+        "Firing",
+        "Pending true, but not yet for long enough",
+        "Firing quietly silenced, muted, or explained by another alert",
+    ]
+    assert "Not told: inhibited by HighErrorRate" in item(quiet, "SlowRequests")
+    assert "Not told: muted within the time interval always" in item(quiet, "DiskFilling")
+
+
+def test_rules_that_were_never_evaluated_do_not_say_that_all_is_well(fresh):
+    page = words(fresh.get("/alerts").text)
+
+    assert "6 rules are about to be evaluated for the first time." in page
+    assert "Nothing is firing" not in page
+
+
+def test_an_alert_that_is_silenced_says_so_first(broken):
+    broken.post("/silences", {"matchers": 'alertname="HighErrorRate"', "for": "1h", "comment": "c", "author": "anna"})
+
+    assert "HighErrorRate is firing, silenced, since" in words(broken.get(broken.path_of("HighErrorRate")).text)
+
+
 def test_the_history_is_a_strip_for_each_alert(broken):
     broken.failing = broken.slow_s = broken.queue = broken.disk = 0
     broken.advance(12)
@@ -82,16 +109,38 @@ def test_the_history_is_a_strip_for_each_alert(broken):
     assert "never fired" in words(page)
 
 
+def test_what_flickers_is_not_said_to_have_fired_all_the_time(night):
+    for _ in range(8):
+        night.slow_s = 3
+        night.advance(0.5)
+        night.slow_s = 0.2
+        night.advance(2.5)
+    page = night.get("/alerts?range=24h").text
+
+    assert 'aria-label="SlowRequests: fired on and off, 4\u202fmin in all"' in page
+
+
 def test_an_alert_has_a_page_with_all_that_is_known(broken):
     page = broken.get(broken.path_of("HighErrorRate")).text
     said = words(page)
 
     assert "HighErrorRate is firing since" in said
     assert 'Route {}/{severity="critical"} , together with all that share alertname HighErrorRate job shop' in said
-    assert "fired once, about" in said
+    assert re.search(r"fired once, \d min in all", said)
     assert "limit: &gt; 0.05" in page
     assert "runbook: High error rate" in said
     assert "firing: HighErrorRate first notification" in said
+
+
+def test_an_alert_is_found_by_the_fingerprint_that_webhooks_and_the_api_have(broken):
+    (alert,) = broken.get("/api/v2/alerts?filter=alertname=HighErrorRate").json()
+    path = f"/alerts/{alert['fingerprint']}"
+    assert path != broken.path_of("HighErrorRate")
+
+    assert "HighErrorRate is firing since" in words(broken.get(path).text)
+    broken.failing = 0
+    broken.advance(12)
+    assert "HighErrorRate is not firing." in words(broken.get(path).text)
 
 
 def test_a_runbook_has_live_figures_and_no_scripts(broken):
@@ -132,7 +181,7 @@ def test_an_alert_that_another_program_pushes_is_shown_as_such(night):
 def test_the_log_says_what_was_in_a_notification(broken):
     page = words(broken.get("/alerts/notifications").text)
 
-    assert "oncall webhook firing: HighErrorRate first notification What was in it HighErrorRate firing" in page
+    assert "oncall webhook firing: HighErrorRate first notification HighErrorRate firing" in page
     assert "shop fails 12% of its requests" in page or re.search(r"shop fails [\d.]+% of its requests", page)
 
 
@@ -171,6 +220,27 @@ def test_a_test_notification_that_is_refused_says_why(night):
     assert "webhook was not taken: answered 503 Service Unavailable" in page
 
 
+def test_a_test_notification_is_in_the_log_as_a_test(night):
+    night.refusing = {"oncall"}
+    night.post("/alerts/notifications/test", {"receiver": "oncall"})
+    page = words(night.get("/alerts/notifications").text)
+
+    assert "oncall webhook test: TracksideTest" in page
+    assert "not delivered answered 503 Service Unavailable" in page
+    # Nobody missed anything, and nobody needs to hear of a page that such an alert has not.
+    assert "Nobody was told anything yet." in page
+    assert "could not be told" not in words(night.get("/alerts").text)
+
+
+def test_a_test_that_arrives_does_not_hide_what_did_not(night):
+    night.slow_s, night.refusing = 3, {"chat"}
+    night.advance(3)
+    night.refusing = set()
+    night.post("/alerts/notifications/test", {"receiver": "chat"})
+
+    assert "chat could not be told" in words(night.get("/alerts").text)
+
+
 @pytest.mark.parametrize("receiver", ["nobody", "unheard of", ""])
 def test_a_receiver_without_integrations_cannot_be_tested(night, receiver):
     assert night.post("/alerts/notifications/test", {"receiver": receiver}).status_code == 404
@@ -201,6 +271,31 @@ def test_a_backtest_says_when_a_rule_would_have_fired(broken):
 
     assert re.search(r"last 24 hours HighErrorRate would have fired once, \d+ min in all; 1 notification\.", page)
     assert "Notifications: oncall (webhook) 1" in page
+
+
+def test_a_backtest_tries_another_limit_and_gives_the_changed_expression(broken):
+    fields = {"rule": "HighErrorRate", "group": "shop", "since": "1d", "limit": "0.5"}
+    page = broken.post("/alerts/rules/backtest", fields).text
+
+    assert "With > 0.5 instead of 0.05, in the last 24 hours HighErrorRate would not have fired." in words(page)
+    assert "/ sum by (job) (rate(http_requests_total[5m])) &gt; 0.5" in page
+    assert 'name="limit" step="any" inputmode="decimal" value="0.5" placeholder="0.05"' in page
+
+
+@pytest.mark.parametrize("limit", [pytest.param("", id="no limit"), pytest.param("0.050", id="the rule's own")])
+def test_a_backtest_of_the_rule_as_it_is_changes_nothing(broken, limit):
+    fields = {"rule": "HighErrorRate", "group": "shop", "since": "1d", "limit": limit}
+    page = broken.post("/alerts/rules/backtest", fields).text
+
+    assert "In the last 24 hours HighErrorRate would have fired once" in words(page)
+    assert 'class="snippet"' not in page
+
+
+def test_rules_offer_the_number_that_they_are_held_against(broken):
+    page = broken.get("/alerts/rules").text
+
+    assert page.count('name="limit"') == 5
+    assert re.search(r'with the limit &gt; <input type="number" name="limit" [^>]*value="100"', page)
 
 
 def test_a_backtest_streams_its_progress_and_ends_with_the_result(broken):

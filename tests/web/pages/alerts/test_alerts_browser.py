@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from trackside.server.alerting.silences.silence import SilenceState
 
@@ -30,6 +30,11 @@ def pages(served: SimpleNamespace) -> dict[str, str]:
         "runbooks": "/alerts/runbooks",
         "runbook": "/alerts/runbooks/HighErrorRate",
     }
+
+
+def item(page: Page, name: str) -> Locator:
+    """What the list has of the only alert of that name."""
+    return page.locator(".alert", has=page.get_by_role("heading", name=name))
 
 
 def test_axe_finds_nothing(
@@ -103,14 +108,14 @@ def test_two_clicks_silence_an_alert_without_a_script(open_page: Callable[..., P
     page.get_by_role("button", name="for 4 hours").first.click()
 
     assert "/alerts" in page.url
-    assert "Not told: silenced by everybody until" in page.locator(".alert").first.inner_text()
+    assert "Not told: silenced by everybody until" in item(page, "HighErrorRate").inner_text()
 
 
 def test_tomorrow_is_the_readers_own(open_page: Callable[..., Page], server: SimpleNamespace) -> None:
     page = open_page("/alerts")
     page.locator("summary", has_text="Silence…").first.click()
     page.get_by_role("button", name="until tomorrow 9:00").first.click()
-    expect(page.locator(".alert").first).to_contain_text("silenced by everybody until")
+    expect(item(page, "HighErrorRate")).to_contain_text("silenced by everybody until")
 
     (silence,) = server.night.silences
     expected = "(() => { const at = new Date(); at.setDate(at.getDate() + 1); at.setHours(9, 0, 0, 0); return +at })()"
@@ -173,6 +178,32 @@ def test_a_backtest_shows_how_far_it_is_and_then_when_it_would_have_fired(
     expect(page.locator("#backtest")).to_be_hidden()
 
 
+def test_one_limit_after_the_other_is_tried_from_the_keyboard(open_page: Callable[..., Page]) -> None:
+    page = open_page("/alerts/rules")
+    page.get_by_role("button", name="Backtest HighErrorRate").click()
+    limit = page.locator("#backtest [name=limit]")
+    limit.fill("0.3")
+    limit.press("Enter")
+    expect(page.locator("#backtest")).to_contain_text("With > 0.3 instead of 0.05")
+    expect(page.locator("#backtest .snippet pre")).to_contain_text("(rate(http_requests_total[5m])) > 0.3")
+    expect(page.locator("#backtest [name=limit]")).to_be_focused()
+
+    page.keyboard.type("0.01")
+    page.keyboard.press("Enter")
+    expect(page.locator("#backtest")).to_contain_text("With > 0.01 instead of 0.05")
+
+
+def test_another_limit_is_tried_without_a_script(open_page: Callable[..., Page]) -> None:
+    page = open_page("/alerts/rules", java_script_enabled=False)
+    page.locator("#rule-HighErrorRate [name=limit]").fill("0.5")
+    page.get_by_role("button", name="Backtest HighErrorRate").click()
+
+    assert "With > 0.5 instead of 0.05" in page.locator("h1").inner_text()
+    page.locator("[name=limit]").fill("0.01")
+    page.get_by_role("button", name="Backtest HighErrorRate").click()
+    assert "With > 0.01 instead of 0.05" in page.locator("h1").inner_text()
+
+
 def test_a_backtest_is_a_page_of_its_own_without_a_script(open_page: Callable[..., Page]) -> None:
     page = open_page("/alerts/rules", java_script_enabled=False)
     page.get_by_role("button", name="Backtest HighErrorRate").click()
@@ -196,4 +227,4 @@ def test_the_keyboard_reaches_the_silence(open_page: Callable[..., Page]) -> Non
     page.keyboard.type("at it")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator(".alert").first).to_contain_text("at it")
+    expect(item(page, "HighErrorRate")).to_contain_text("at it")

@@ -29,7 +29,7 @@ def test_an_alert_says_since_when_with_what_value_and_why(visit: Visit) -> None:
 
     assert "firing since 25 Nov 2025, 13:53:15 UTC , for 9 min" in page
     assert "pending since 25 Nov 2025, 14:00:15 UTC , for 2 min fires after 2m" in page
-    assert "value 0.041 job shop" in page
+    assert "value 4.1 % , limit > 2.0 % job shop" in page
     assert "runbook_url https://runbooks.example/errors" in page
 
 

@@ -1,5 +1,7 @@
 """Series of ALERTS as the life of alerts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from trackside.model.labels import Labels
 from trackside.server.series import Matrix
-from trackside.server.web.pages.alerts.history import WIDTH, Life, Spell, lives_of
+from trackside.server.web.pages.alerts.history import WIDTH, Counted, Life, Spell, lives_of
 from trackside.server.web.verdict import Level
 
 MINUTE = 60_000
@@ -62,7 +64,7 @@ def test_what_is_known_to_be_over_does_not_go_on_though_the_last_step_saw_it():
     )
 
     assert [(life.name, life.goes_on, life.level) for life in lives] == [
-        ("Now", True, Level.BAD),
+        ("Now", True, Level.WARN),
         ("Over", False, Level.OK),
     ]
 
@@ -75,6 +77,47 @@ def test_those_that_go_on_come_first_and_then_the_latest():
         ("New", Level.OK),
         ("Old", Level.OK),
     ]
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"),
+    [("critical", Level.BAD), ("page", Level.BAD), ("warning", Level.WARN), ("info", Level.WARN)],
+)
+def test_what_goes_on_is_as_bad_as_its_severity_says(severity, level):
+    labels = Labels.of(alertname="A", severity=severity)
+
+    assert Life(labels, (Spell(0, MINUTE, True),), 0, MINUTE, goes_on=True).level is level
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        pytest.param("..#.", "under 1 min", id="seen by one step: perhaps for a second"),
+        pytest.param("#.#.#", "under 3 min", id="by one step each time"),
+        pytest.param("..##", "about 1 min", id="by two in a row"),
+    ],
+)
+def test_how_long_it_fired_is_said_no_finer_than_it_is_known(row, text):
+    (life,) = lives_of(matrix(A_firing=row), 10**9)
+
+    assert life.firing_text.replace("\u202f", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("counted", "text"),
+    [
+        pytest.param(None, "once, about 3 min", id="a rule of somebody else's"),
+        pytest.param(Counted(3 * MINUTE, 1), "once, 3 min", id="all the time"),
+        pytest.param(Counted(20_000, 9), "on and off, 20 s", id="flickering"),
+        pytest.param(Counted(20_000, 1), "once, 20 s", id="once within the steps"),
+        pytest.param(Counted(170_000, 9), "once, 2 min", id="pending often, firing once"),
+    ],
+)
+def test_single_evaluations_say_more_than_steps(counted, text):
+    (life,) = lives_of(matrix(A_firing="..####"), 10**9)
+    life = replace(life, counted=counted)
+
+    assert f"{life.times_text}, {life.firing_text}".replace("\u202f", " ") == text
 
 
 def test_nothing_lasts_beyond_now():

@@ -441,7 +441,8 @@ def acting_app(
             jobs=lambda: world.watch, clock=world.clock, backend=backend, job_actions=lambda: real_actions
         )
         whole = make_app(console)
-        whole.router.routes[:0] = JobActionsApi(console).routes()
+        actions = JobActionsApi(console)
+        whole.router.routes[:0] = [*actions.routes(), *actions.pages()]
         return Acting()(whole, role)
 
     return app

@@ -20,12 +20,12 @@ from trackside.server.jobs.actions.actions import JobActions, Told
 from trackside.server.jobs.actions.plan import Asked, Person, Plan
 from trackside.server.jobs.actions.refusal import ActionError, Kind
 from trackside.server.jobs.actions.store import OPEN, Target, Wanted
+from trackside.server.web.action_status import STATUS
 from trackside.server.web.api.answers import Handler, answering, failure, success
 from trackside.server.web.api.times import rfc3339
 from trackside.server.web.body import body_of
 from trackside.server.web.console import Console
 from trackside.server.web.forms import MAX_FORM_BYTES, ParameterError, form_of
-from trackside.server.web.pages.job_action_page import STATUS, JobActionPages
 
 _MAX_AUDIT = 500
 _MAX_ACTION = 2**53
@@ -37,17 +37,20 @@ class JobActionsApi:
     console: Console
 
     def routes(self) -> list[BaseRoute]:
-        """Before those of the pages: `/jobs/actions/…` looks like a job of a source with that name."""
         path = "/api/v1/jobs/actions"
-        pages = JobActionPages(self.console, asked_in_form, person_of, actions_of)
         return [
             Route(path, _answering(self.plan), methods=["POST"]),
             Route(f"{path}/{{id:int}}", _answering(self.progress), methods=["GET"]),
             Route(f"{path}/{{id:int}}/stop", _answering(self.stop), methods=["POST"]),
             Route(f"{path}/{{token}}", _answering(self.confirm), methods=["POST"]),
             Route("/api/v1/jobs/audit", _answering(self.audit), methods=["GET"]),
-            *pages.routes(),
         ]
+
+    def pages(self) -> list[BaseRoute]:
+        """Before all other pages: `/jobs/actions/…` looks like a job of a source with that name."""
+        from trackside.server.web.pages.job_action_page import JobActionPages  # noqa: PLC0415 - as late.py says
+
+        return JobActionPages(self.console, asked_in_form, person_of, actions_of).routes()
 
     async def plan(self, request: Request) -> Response:
         actions, person = actions_of(self.console), person_of(request)

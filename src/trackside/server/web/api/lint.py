@@ -21,7 +21,7 @@ from trackside.server.web.api.answers import answering, success
 from trackside.server.web.api.parameters import Parameters
 from trackside.server.web.console import Console
 from trackside.server.web.forms import ParameterError, form_of
-from trackside.server.web.rule_facts import routed_by
+from trackside.server.web.rule_facts import routed_by, scrape_interval_ms
 from trackside.server.yamlfile import parse_yaml
 
 
@@ -39,7 +39,8 @@ class LintApi:
         subjects = _subjects(texts[0]) if texts else running_subjects(console.rule_groups())
         stored = await gather(console.backend, console.metadata(), subjects, console.clock.now_ms())
         shelf = await asyncio.to_thread(read_shelf, sorted({subject.file for subject in subjects}))
-        found = lint_all(subjects, Facts(stored, routed_labels=routed_by(console)), shelf)
+        facts = Facts(stored, scrape_interval_ms=scrape_interval_ms(console), routed_labels=routed_by(console))
+        found = lint_all(subjects, facts, shelf)
         return success({"findings": [as_json(finding) for finding in found]})
 
 

@@ -18,6 +18,7 @@ from trackside.server.jobs.actions.actions import JobActions, Told
 from trackside.server.jobs.actions.plan import Asked, Person
 from trackside.server.jobs.actions.refusal import ActionError, Kind
 from trackside.server.web import render
+from trackside.server.web.action_status import STATUS
 from trackside.server.web.console import Console
 from trackside.server.web.figures import count, plural
 from trackside.server.web.forms import form_of
@@ -35,7 +36,6 @@ _TITLES = {
     Kind.BUSY: "Not now",
     Kind.UNREACHABLE: "The queue does not answer",
 }
-STATUS = {Kind.WRONG: 400, Kind.FORBIDDEN: 403, Kind.UNKNOWN: 404, Kind.BUSY: 429, Kind.UNREACHABLE: 503}
 _OPEN_REFRESH_S = 2
 _STILL = 0
 

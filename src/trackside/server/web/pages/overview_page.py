@@ -14,6 +14,7 @@ from trackside.server.web import render
 from trackside.server.web.ask import Answer, Question, ask_all
 from trackside.server.web.chart import Chart, Line, lines_of, onto_grid, same_hues
 from trackside.server.web.console import Console
+from trackside.server.web.pages.alerts.places import alert_path
 from trackside.server.web.period import Period
 from trackside.server.web.red import Names, Red, find_names
 from trackside.server.web.services import (
@@ -62,7 +63,7 @@ async def show(console: Console, request: Request) -> Response:
     wanted = request.query_params.get("service", "")
     selected = _selected(rows, wanted)
     detail = await _detail(console, period, selected) if selected else None
-    findings = _findings(console, rows)
+    findings = _findings(console, rows, period)
     facts = {
         "findings": findings,
         "rows": rows,
@@ -84,7 +85,7 @@ async def show(console: Console, request: Request) -> Response:
     return render.respond(request, console, period, page)
 
 
-def _findings(console: Console, rows: Sequence[ServiceRow]) -> list[Finding]:
+def _findings(console: Console, rows: Sequence[ServiceRow], period: Period) -> list[Finding]:
     """What is wrong with services and rules; and the worst alert, if it is worse than all of that.
 
     The other alerts stand beside, and most of them say in other words what is said here.
@@ -93,7 +94,7 @@ def _findings(console: Console, rows: Sequence[ServiceRow]) -> list[Finding]:
     found = worst_first([*(finding for row in rows for finding in row.findings), *rule_findings(groups)])
     alerts = alerts_in(groups, AlertState.FIRING)
     if alerts and (not found or alert_level(alerts[0]) > found[0].level):
-        return [alert_finding(alerts[0]), *found]
+        return [alert_finding(alerts[0], period.link(alert_path(alerts[0]))), *found]
     return found
 
 
@@ -167,7 +168,8 @@ def _charts(answers: Mapping[str, Answer], names: Names, period: Period) -> tupl
 
 
 def _by_route(chart_id: str, title: str, unit: str, answer: Answer, by: Sequence[str], period: Period) -> Chart:
-    lines, hidden = _lines(answer, by, period)
+    # A service whose series have no route: "all" says more than "{}".
+    lines, hidden = _lines(answer, by or ("",), period)
     return Chart(
         chart_id,
         title,

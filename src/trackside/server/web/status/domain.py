@@ -8,20 +8,22 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trackside.server.web.status.routes import PATH
+from trackside.server.web.status.address import PATH
 
 
 class StatusDomain:
     """ASGI middleware, before the gate."""
 
-    def __init__(self, app: ASGIApp, domain: Callable[[], str], published: Callable[[str], bool]) -> None:
-        """`domain`: the host name, "" for none."""
-        self._app, self._domain, self._published = app, domain, published
+    def __init__(
+        self, app: ASGIApp, domain: Callable[[], str], published: Callable[[str], bool], elsewhere: ASGIApp
+    ) -> None:
+        """`domain`: the host name, "" for none. `elsewhere`: what answers under any other."""
+        self._app, self._domain, self._published, self._elsewhere = app, domain, published, elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         domain = self._domain()
         if scope["type"] != "http" or not domain or _host(scope) != domain:
-            await self._app(scope, receive, send)
+            await self._elsewhere(scope, receive, send)
             return
         path: str = scope["path"]
         if not path.startswith("/static/"):

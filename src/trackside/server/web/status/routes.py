@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from trackside.server.status.book import StatusBook
 from trackside.server.web.render import asset
+from trackside.server.web.status.address import PATH
 from trackside.server.web.status.files import File, files
 from trackside.server.web.status.page import Place
 
-PATH = "/status"
 CACHE = "public, max-age=15, stale-while-revalidate=60"
 _COMPRESSED = ("text/", "application/", "image/svg")
 # Own names beside those of the files, as people write and link them.
@@ -78,10 +78,11 @@ class StatusFiles:
         return self._files[host]
 
     def _place(self, host: str) -> Place:
-        built = asset("status-style.css"), asset("status.js"), asset("icon.svg")
+        built = [asset(name) for name in ("status-style.css", "status.js", "icon.svg")]
         if host:
             return Place(f"https://{host}", "/", *built)
         below = urlsplit(self._external_url).path.rstrip("/")
+        built = [below + path if path else "" for path in built]
         return Place(f"{self._external_url}{PATH}", f"{below}{PATH}/", *built)
 
 
@@ -95,10 +96,6 @@ class StatusRoutes:
             Route(PATH + "/logo", self.logo, methods=["GET"]),
             Route(PATH + "/{name:path}", self.show, methods=["GET"]),
         ]
-
-    def published(self, path: str) -> bool:
-        """Whether everybody may see what is at this path."""
-        return self._book.config.published and (path == PATH or path.startswith(PATH + "/"))
 
     async def show(self, request: Request) -> Response:
         name = request.path_params.get("name", "")

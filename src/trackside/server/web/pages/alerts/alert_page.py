@@ -19,14 +19,14 @@ from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.pages.alerts.alerts_page import AlertRow, alert_row
 from trackside.server.web.pages.alerts.expression import chart_of
-from trackside.server.web.pages.alerts.found import Found, alert_of, all_alerts, rule_of
+from trackside.server.web.pages.alerts.found import Found, alert_of, all_alerts, called, rule_of
 from trackside.server.web.pages.alerts.history import at_least_a_day, history
 from trackside.server.web.pages.alerts.notification_log import NotificationRow, rows_of
 from trackside.server.web.pages.alerts.places import TABS, matchers_of, matchers_text, silence_link
 from trackside.server.web.pages.alerts.runbook_text import Reader, runbook_html
 from trackside.server.web.period import Period
 from trackside.server.web.rule_facts import shelf_of
-from trackside.server.web.verdict import Finding, Level, alert_level, fingerprint
+from trackside.server.web.verdict import Finding, Level
 from trackside.server.web.visitor import may_act
 
 REMEMBERED_MS = 7 * 86_400_000
@@ -55,7 +55,7 @@ async def show(console: Console, request: Request) -> Response:
         )
     rule = found.rule if found is not None else rule_of(console, labels)
     row = alert_row(console, found, period) if found is not None else None
-    level, sentence = _verdict(found, labels)
+    level, sentence = _verdict(found, labels, row)
     past = await history(console, at_least_a_day(period), only=labels)
     records = await run_in_threadpool(console.notifications, LOOKED_AT)
     facts: Mapping[str, object] = {
@@ -81,15 +81,13 @@ async def show(console: Console, request: Request) -> Response:
     return render.respond(request, console, period, page)
 
 
-def _verdict(found: Found | None, labels: Labels) -> tuple[Level, Finding | None]:
-    if found is None:
+def _verdict(found: Found | None, labels: Labels, row: AlertRow | None) -> tuple[Level, Finding | None]:
+    if found is None or row is None:
         return Level.OK, None
-    alert = found.alert
-    if alert.state is AlertState.PENDING:
-        level, words = Level.UNKNOWN, "is pending"
-    else:
-        level, words = alert_level(alert), "is firing"
-    return level, Finding(level, labels.get("alertname"), words, "", found.since_ms)
+    words = "is pending" if found.alert.state is AlertState.PENDING else "is firing"
+    if row.telling.is_meant:
+        words += f", {row.telling.word},"
+    return row.level, Finding(row.level, labels.get("alertname"), words, "", found.since_ms)
 
 
 def _title(row: AlertRow | None, labels: Labels) -> str:
@@ -103,8 +101,7 @@ async def _remembered(console: Console, wanted: str, period: Period) -> Labels |
         known = await console.backend.series(["ALERTS"], period.now_ms - REMEMBERED_MS, period.now_ms)
     except QueryError:
         return None
-    labels = (one.without("alertstate", METRIC_NAME) for one in known)
-    return next((one for one in labels if fingerprint(one) == wanted), None)
+    return called((one.without("alertstate", METRIC_NAME) for one in known), wanted)
 
 
 async def _chart(

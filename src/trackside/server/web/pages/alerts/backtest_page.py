@@ -1,10 +1,13 @@
-"""`/alerts/rules/backtest`: when a rule would have fired, how long, and how often somebody would have been told."""
+"""`/alerts/rules/backtest`: when a rule would have fired, how long, and how often somebody would have been told.
+
+Also with another number in the place of the one that the rule is held against.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -18,11 +21,12 @@ from trackside.server.backtest.result import BacktestResult, Episode, Progress, 
 from trackside.server.rules.config import RuleGroupConfig
 from trackside.server.web import render
 from trackside.server.web.console import Console
-from trackside.server.web.figures import age, plural
+from trackside.server.web.figures import age, exact, plural
 from trackside.server.web.forms import ParameterError, form_of
 from trackside.server.web.pages.alerts.history import Life, Spell
 from trackside.server.web.pages.alerts.places import RULES, TABS
 from trackside.server.web.pages.alerts.rules_page import PERIODS
+from trackside.server.web.pages.alerts.threshold import Threshold, limit_of, place_of, threshold_of, with_limit
 from trackside.server.web.verdict import Level
 
 DAY_MS = 86_400_000
@@ -36,6 +40,10 @@ class Asked:
     rule: str
     group: str
     since_ms: int
+    nth: int = 0
+    """Which of the rules of that name in the group."""
+    limit: float | None = None
+    """None: the rule's own."""
 
     @property
     def since_text(self) -> str:
@@ -64,6 +72,53 @@ class Shown:
     by_receiver: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
     error: str = ""
+    threshold: Threshold | None = None
+    """The one in force; None where the rule has none that could be changed."""
+    tried: float | None = None
+    """Another one, with which this is the result."""
+    changed: str = ""
+    """The expression with that."""
+
+    @property
+    def limit_text(self) -> str:
+        """Of the field for the next try."""
+        tried = self.threshold.value if self.tried is None and self.threshold is not None else self.tried
+        return "" if tried is None else exact(tried)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is run."""
+
+    asked: Asked
+    groups: tuple[RuleGroupConfig, ...]
+    place: int
+    """Of the rule in the first of the groups."""
+    expr: str
+    """Of the rule in force."""
+
+    @property
+    def threshold(self) -> Threshold | None:
+        return threshold_of(self.expr)
+
+    @property
+    def tried(self) -> float | None:
+        limit, known = self.asked.limit, self.threshold
+        return None if known is None or limit == known.value else limit
+
+
+def trial_of(desk: BacktestDesk, asked: Asked) -> Trial | None:
+    """None: there is no such rule."""
+    for group in desk.running_groups(asked.rule, asked.group):
+        place = place_of(group.rules, asked.rule, asked.nth)
+        if place is None:
+            continue
+        trial = Trial(asked, (), place, group.rules[place].expr)
+        tried = group if trial.tried is None else with_limit(group, place, trial.tried)
+        # The others of that name would be counted with it.
+        kept = tuple(one for i, one in enumerate(tried.rules) if i == place or one.name != asked.rule)
+        return replace(trial, groups=(replace(tried, rules=kept),))
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +131,16 @@ class BacktestPage:
         if desk is None:
             return render.error_page(503, "Nothing to run on", "The samples are kept elsewhere: run it there.")
         form = await form_of(request)
-        rule, group, since = (str(form.get(name) or "") for name in ("rule", "group", "since"))
-        asked = Asked(rule, group, _since_ms(since))
-        groups = desk.running_groups(asked.rule, asked.group)
-        if not groups:
+        rule, group, since, nth = (str(form.get(name) or "") for name in ("rule", "group", "since", "nth"))
+        place = int(nth) if nth.isdecimal() and len(nth) < 4 else 0
+        limit = limit_of(str(form.get("limit") or ""))
+        trial = trial_of(desk, Asked(rule, group, _since_ms(since), place, limit))
+        if trial is None:
             return render.error_page(404, "There is no such rule", "The configuration may have changed meanwhile.")
         if form.get("stream"):
-            return StreamingResponse(_lines(desk, groups, asked), media_type="application/x-ndjson")
-        return self._page(request, shown(await desk.run(groups, asked.since_ms, lambda progress: None), asked))
+            return StreamingResponse(_lines(desk, trial), media_type="application/x-ndjson")
+        result = await desk.run(trial.groups, trial.asked.since_ms, lambda progress: None)
+        return self._page(request, shown(result, trial))
 
     def _page(self, request: Request, result: Shown) -> Response:
         period = replace(render.period_for(request, self.console), refresh_s=0)
@@ -98,7 +155,8 @@ class BacktestPage:
         return render.respond(request, self.console, period, page)
 
 
-def shown(result: BacktestResult, asked: Asked) -> Shown:
+def shown(result: BacktestResult, trial: Trial) -> Shown:
+    asked, threshold, tried = trial.asked, trial.threshold, trial.tried
     rule = next((one for one in result.rules if one.name == asked.rule), RuleResult(asked.rule, asked.group))
     lives = _lives(rule, result)
     told = [sent for sent in result.notifications if asked.rule in sent.alerts]
@@ -108,7 +166,7 @@ def shown(result: BacktestResult, asked: Asked) -> Shown:
     episodes = sorted(rule.episodes, key=lambda one: -one.pending_ms)
     return Shown(
         asked,
-        _sentence(rule, result, asked, len(told)),
+        _sentence(rule, result, trial, len(told)),
         tuple(lives[:STRIPS]),
         max(0, len(lives) - STRIPS),
         tuple(episodes[:EPISODES]),
@@ -118,23 +176,30 @@ def shown(result: BacktestResult, asked: Asked) -> Shown:
         tuple(sorted(counts.items())),
         result.notes,
         rule.error,
+        threshold,
+        tried,
+        threshold.replaced(trial.expr, tried) if threshold is not None and tried is not None else "",
     )
 
 
-def _sentence(rule: RuleResult, result: BacktestResult, asked: Asked, told: int) -> str:
+def _sentence(rule: RuleResult, result: BacktestResult, trial: Trial, told: int) -> str:
+    asked, known, tried = trial.asked, trial.threshold, trial.tried
     if rule.error:
         return f"{rule.name} could not be run on the last {asked.words}"
     fired = len(rule.fired)
+    within = f"In the last {asked.words} {rule.name}"
+    if known is not None and tried is not None:
+        within = f"With {known.op} {exact(tried)} instead of {known.text}, in the last {asked.words} {rule.name}"
     if not fired:
         held = ", though its expression held for a while" if rule.episodes else ""
-        return f"In the last {asked.words} {rule.name} would not have fired{held}."
+        return f"{within} would not have fired{held}."
     times = {1: "once", 2: "twice"}.get(fired, f"{fired} times")
     parts = [f"{times}, {age(round(rule.firing_ms(result.start_ms, result.end_ms)))} in all"]
     if rule.short():
         parts.append(f"{rule.short()} of them shorter than 5 min")
     if result.told:
         parts.append(plural(told, "notification"))
-    return f"In the last {asked.words} {rule.name} would have fired {'; '.join(parts)}."
+    return f"{within} would have fired {'; '.join(parts)}."
 
 
 def _lives(rule: RuleResult, result: BacktestResult) -> list[Life]:
@@ -158,14 +223,14 @@ def _spells(episode: Episode, result: BacktestResult) -> list[Spell]:
     return [spell for spell in bounded if spell.length_ms > 0]
 
 
-async def _lines(desk: BacktestDesk, groups: Sequence[RuleGroupConfig], asked: Asked) -> AsyncIterator[bytes]:
+async def _lines(desk: BacktestDesk, trial: Trial) -> AsyncIterator[bytes]:
     waiting: asyncio.Queue[Progress | None] = asyncio.Queue()
-    task = asyncio.create_task(desk.run(groups, asked.since_ms, waiting.put_nowait))
+    task = asyncio.create_task(desk.run(trial.groups, trial.asked.since_ms, waiting.put_nowait))
     task.add_done_callback(lambda done: waiting.put_nowait(None))
     try:
         while (progress := await waiting.get()) is not None:
             yield _line({"done": progress.done, "total": progress.total, "rule": progress.doing})
-        html = render.fragment("backtest_result.html", {"result": shown(await task, asked)})
+        html = render.fragment("backtest_result.html", {"result": shown(await task, trial), "periods": PERIODS})
         yield _line({"html": html})
     except TracksideError as error:
         yield _line({"error": str(error)})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import add, mul, sub
 
 from trackside.exceptions import QueryError
 from trackside.model.alerts import Alert
@@ -14,9 +16,12 @@ from trackside.server.promql.syntax import Binary, Expr, NumberLiteral, Paren, U
 from trackside.server.web.ask import Answer, Question, ask_all
 from trackside.server.web.chart import HUES, Chart, Line, lines_of, onto_grid
 from trackside.server.web.console import Console
+from trackside.server.web.figures import amount, seconds, share
 from trackside.server.web.period import Period
 
 COMPARISONS = frozenset((">", ">=", "<", "<=", "==", "!="))
+_ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul}
+"""Not division, which may be by zero."""
 MOST_LINES = 5
 LIMIT_HUE = HUES + 1
 """Dashed, in a colour of its own."""
@@ -34,6 +39,7 @@ class Compared:
     """Where the limit is a number."""
 
 
+@lru_cache(maxsize=1_024)
 def compared(expr: str) -> Compared:
     """`sum(a) / sum(b) > 0.05 and sum(b) > 1` measures `sum(a) / sum(b)`; what is no comparison measures itself."""
     try:
@@ -43,10 +49,10 @@ def compared(expr: str) -> Compared:
     if found is None:
         return Compared(expr)
     left, right, op = found.left, found.right, found.op
-    if _number(left) is not None and _number(right) is None:
+    if number_of(left) is not None and number_of(right) is None:
         left, right = right, left
         op = op.translate(str.maketrans("<>", "><"))
-    return Compared(_text(expr, left), op, _text(expr, right), _number(right))
+    return Compared(_text(expr, left), op, _text(expr, right), number_of(right))
 
 
 async def chart_of(console: Console, query: str, alert: Alert | None, labels: Labels, period: Period) -> Chart:
@@ -84,15 +90,19 @@ def _comparison(tree: Expr) -> Binary | None:
     return None
 
 
-def _number(tree: Expr) -> float | None:
+def number_of(tree: Expr) -> float | None:
+    """What an expression comes to that is nothing but numbers, such as `14 * 86400`."""
     match tree:
         case NumberLiteral(value=value):
             return value
         case Paren(expr=inner):
-            return _number(inner)
+            return number_of(inner)
         case Unary(op=op, expr=inner):
-            number = _number(inner)
+            number = number_of(inner)
             return None if number is None else -number if op == "-" else number
+        case Binary(op=op, left=left, right=right) if op in _ARITHMETIC:
+            one, other = number_of(left), number_of(right)
+            return None if one is None or other is None else _ARITHMETIC[op](one, other)
     return None
 
 
@@ -105,6 +115,7 @@ def _lines(answer: Answer, labels: Labels, period: Period) -> tuple[tuple[Line, 
         return (), 0
     grid = onto_grid(answer.matrix, period.start_ms, period.end_ms, period.step_ms)
     found, hidden = lines_of(grid, (), limit=1_000)
+    found = tuple(replace(line, name="measured") if line.name == "{}" else line for line in found)
     own = _own({str(each): each for each in grid.labels}, labels)
     if own:
         found, hidden = tuple(line for line in found if line.title in own), 0
@@ -138,8 +149,19 @@ def unit_of(parts: Compared) -> str:
     return "seconds" if "_seconds" in parts.measured and "quantile" in parts.measured else "amount"
 
 
+def written(value: float, parts: Compared) -> str:
+    """In the unit of what is measured."""
+    return {"share": share, "seconds": seconds}.get(unit_of(parts), amount)(value)
+
+
+def limit_text(parts: Compared) -> str:
+    """ "> 5 %"; "" where the limit is no number."""
+    return "" if parts.limit_value is None else f"{parts.op} {written(parts.limit_value, parts)}"
+
+
 def _marks(alert: Alert | None) -> tuple[tuple[int, str], ...]:
     if alert is None:
         return ()
-    moments = ((alert.active_at_ms, "pending"), (alert.fired_at_ms, "fires"))
-    return tuple((at_ms, text) for at_ms, text in moments if at_ms is not None)
+    fired_ms = alert.fired_at_ms
+    fires = ((fired_ms, "firing"),) if fired_ms is not None else ()
+    return fires if fired_ms == alert.active_at_ms else ((alert.active_at_ms, "pending"), *fires)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.model.rules import RuleStatus
+from trackside.server.receivers.fingerprint import fingerprint as fingerprint_elsewhere
 from trackside.server.web.console import Console
 from trackside.server.web.verdict import alert_level, fingerprint
 
@@ -43,7 +44,15 @@ def all_alerts(console: Console) -> list[Found]:
 
 def alert_of(found: Sequence[Found], wanted: str) -> Found | None:
     """By its fingerprint, sixteen hexadecimal digits."""
-    return next((one for one in found if fingerprint(one.alert.labels) == wanted), None)
+    labels = called([one.alert.labels for one in found], wanted)
+    return next((one for one in found if one.alert.labels == labels), None)
+
+
+def called(label_sets: Iterable[Labels], wanted: str) -> Labels | None:
+    """Those with this fingerprint: ours, or the one that webhooks and the API of Alertmanager have."""
+    known = list(label_sets)
+    ours = (labels for labels in known if fingerprint(labels) == wanted)
+    return next(ours, None) or next((labels for labels in known if fingerprint_elsewhere(labels) == wanted), None)
 
 
 def rule_of(console: Console, labels: Labels) -> RuleStatus | None:

@@ -10,14 +10,16 @@ import numpy as np
 from trackside.model.durations import format_duration
 from trackside.model.labels import METRIC_NAME, Labels
 from trackside.model.matchers import Matcher
+from trackside.model.rules import RuleGroupStatus
 from trackside.server.alerting.matchers import matches
 from trackside.server.promql.quoting import quoted
 from trackside.server.series import Matrix
-from trackside.server.web.ask import Question, ask
+from trackside.server.web.ask import Answer, Question, ask_all
 from trackside.server.web.chart import onto_grid
 from trackside.server.web.console import Console
+from trackside.server.web.figures import age
 from trackside.server.web.period import Period, step_for
-from trackside.server.web.verdict import Level, fingerprint
+from trackside.server.web.verdict import Level, fingerprint, severity_level
 
 DAY_MS = 86_400_000
 WIDTH = 1_000
@@ -40,6 +42,15 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What the steps are too coarse to see, from the single evaluations."""
+
+    firing_ms: int
+    times: int
+    """How often it began to be true: as often as it fired, or more often."""
+
+
+@dataclass(frozen=True, slots=True)
 class Life:
     """What an alert did in a period."""
 
@@ -50,6 +61,10 @@ class Life:
     end_ms: int
     goes_on: bool = False
     """Whether it was there at the end of the period."""
+    step_ms: int = 0
+    """How fine the spells are; 0: to the moment."""
+    counted: Counted | None = None
+    """None where nobody knows how often its rule is evaluated."""
 
     @property
     def name(self) -> str:
@@ -72,7 +87,25 @@ class Life:
         """Of what it is at the end."""
         if not self.goes_on:
             return Level.OK
-        return Level.BAD if self.spells[-1].fires else Level.UNKNOWN
+        return severity_level(self.labels) if self.spells[-1].fires else Level.UNKNOWN
+
+    @property
+    def times_text(self) -> str:
+        """How often it fired; what flickers within the steps looks like one spell."""
+        counted, seen = self.counted, len(self.firing)
+        if counted is not None and counted.times > seen and counted.firing_ms < self.firing_ms // 2:
+            return "on and off"
+        return {1: "once", 2: "twice"}.get(seen, f"{seen} times")
+
+    @property
+    def firing_text(self) -> str:
+        """How long it fired in all; what a single step saw may have lasted a second."""
+        if not self.step_ms:
+            return age(self.firing_ms)
+        if self.counted is not None:
+            return age(self.counted.firing_ms)
+        longest_ms = len(self.firing) * self.step_ms
+        return f"about {age(self.firing_ms)}" if self.firing_ms > longest_ms // 2 else f"under {age(longest_ms)}"
 
     def place(self, spell: Spell) -> tuple[int, int]:
         """Left edge and width on a strip that is `WIDTH` wide."""
@@ -109,17 +142,40 @@ async def history(
     console: Console, period: Period, matchers: Sequence[Matcher] = (), only: Labels | None = None
 ) -> History:
     """`only`: of the alert with these labels."""
-    selector = "ALERTS" if only is None else "ALERTS{" + ",".join(f"{n}={quoted(v)}" for n, v in only) + "}"
-    # The highest of each step, or an alert shorter than one would be missed.
-    expr = f"max_over_time({selector}[{format_duration(period.step_ms)}])"
-    answer = await ask(console.backend, console.clock, period, Question(expr, is_range=True))
     until_ms = min(period.end_ms, period.now_ms)
+    own = [] if only is None else [f"{name}={quoted(value)}" for name, value in only]
+    span = format_duration(max(1, until_ms - period.start_ms))
+    firing = ",".join([*own, 'alertstate="firing"'])
+    questions = {
+        # The highest of each step, or an alert shorter than one would be missed.
+        "states": f"max_over_time(ALERTS{{{','.join(own)}}}[{format_duration(period.step_ms)}])",
+        "firing": f"count_over_time(ALERTS{{{firing}}}[{span}])",
+        "begun": f"changes(ALERTS_FOR_STATE{{{','.join(own)}}}[{span}]) + 1",
+    }
+    asked = {name: Question(expr, is_range=name == "states") for name, expr in questions.items()}
+    answers = await ask_all(console.backend, console.clock, period, asked)
+    answer = answers["states"]
     if answer.matrix is None:
         return History((), 0, period.start_ms, until_ms, answer.reason)
     grid = onto_grid(answer.matrix, period.start_ms, period.end_ms, period.step_ms)
     lives = lives_of(grid, period.now_ms, _ended(console) if period.end_ms >= period.now_ms else _nobody_knows)
     kept = [life for life in lives if matches(matchers, life.labels) and only in (None, life.labels)]
+    kept = _counted(kept, answers["firing"], answers["begun"], console.rule_groups())
     return History(tuple(kept[:MOST]), max(0, len(kept) - MOST), period.start_ms, until_ms)
+
+
+def _counted(lives: Sequence[Life], firing: Answer, begun: Answer, groups: Sequence[RuleGroupStatus]) -> list[Life]:
+    intervals_ms = {rule.name: group.interval_ms for group in groups for rule in group.rules}
+    evaluations = {labels.without("alertstate", METRIC_NAME): count for labels, count in firing.vector()}
+    times = {labels.without(METRIC_NAME): count for labels, count in begun.vector()}
+    found = []
+    for life in lives:
+        interval_ms, count = intervals_ms.get(life.name), evaluations.get(life.labels)
+        if interval_ms is not None and count is not None:
+            counted = Counted(round(count * interval_ms), round(times.get(life.labels, 1)))
+            life = replace(life, counted=counted)
+        found.append(life)
+    return found
 
 
 def _ended(console: Console) -> Callable[[Labels], bool]:
@@ -160,7 +216,7 @@ def _life(labels: Labels, rows: dict[str, Sequence[bool]], steps_ms: Sequence[in
     state_at = ["firing" if f else "pending" if p else "" for f, p in zip(firing, pending, strict=True)]
     step_ms = steps_ms[1] - steps_ms[0] if len(steps_ms) > 1 else 1
     spells = tuple(_spells(state_at, steps_ms, step_ms))
-    return Life(labels, spells, steps_ms[0], steps_ms[-1], bool(state_at and state_at[-1]))
+    return Life(labels, spells, steps_ms[0], steps_ms[-1], bool(state_at and state_at[-1]), step_ms)
 
 
 def _spells(states: Sequence[str], steps_ms: Sequence[int], step_ms: int) -> Iterable[Spell]:

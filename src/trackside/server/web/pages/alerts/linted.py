@@ -14,7 +14,7 @@ from trackside.server.lint.gathering import gather
 from trackside.server.lint.subjects import running_subjects
 from trackside.server.runbooks.findings import lint_all
 from trackside.server.web.console import Console
-from trackside.server.web.rule_facts import routed_by, shelf_of
+from trackside.server.web.rule_facts import routed_by, scrape_interval_ms, shelf_of
 
 FRESH_MS = 300_000
 
@@ -61,6 +61,7 @@ async def _linted(console: Console, subjects: Sequence[Subject], now_ms: int) ->
     except (TracksideError, OSError) as error:
         failure = str(error)
     shelf = await shelf_of(console)
-    found = lint_all(subjects, Facts(stored, routed_labels=routed_by(console)), shelf)
+    facts = Facts(stored, scrape_interval_ms=scrape_interval_ms(console), routed_labels=routed_by(console))
+    found = lint_all(subjects, facts, shelf)
     # What comes with the server is tested with it, for all that it might find; nobody could change it here.
     return Linted(tuple(finding for finding in found if not finding.file.startswith(SHIPPED)), now_ms, failure)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trackside.model.alerts import NotificationRecord
+from trackside.server.alerting.trial import REASON
 from trackside.server.web.pages.alerts.places import NOTIFICATIONS
 from trackside.server.web.verdict import Finding, Level
 
@@ -15,6 +16,11 @@ class NotificationRow:
     record: NotificationRecord
     level: Level
     word: str
+
+    @property
+    def is_test(self) -> bool:
+        """Whether somebody only tried whether a message would arrive."""
+        return self.record.reason == REASON
 
     @property
     def outcome(self) -> str:
@@ -43,9 +49,10 @@ def _row(record: NotificationRecord) -> NotificationRow:
 
 
 def undelivered(records: Sequence[NotificationRecord]) -> list[Finding]:
-    """Only the newest of each receiver counts: what came through since then is mended."""
+    """Only the newest of each receiver counts: what came through since then is mended. A test does not, as somebody
+    looks at that anyhow, and what was to be told before is not told by it."""
     newest: dict[tuple[str, str], NotificationRow] = {}
-    for row in rows_of(records):
+    for row in rows_of([record for record in records if record.reason != REASON]):
         newest.setdefault((row.record.receiver, row.record.integration), row)
     return [_finding(row) for row in newest.values() if row.record.delivered_at_ms is None and _failed(row)]
 

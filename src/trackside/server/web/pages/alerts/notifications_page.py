@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trackside.exceptions import DeliveryError
 from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import Labels
 from trackside.server.alerting.dispatcher import Dispatcher
-from trackside.server.alerting.sender import Sender
+from trackside.server.alerting.trial import REASON
 from trackside.server.web import render
 from trackside.server.web.console import Console
 from trackside.server.web.figures import plural
@@ -27,7 +25,6 @@ from trackside.server.web.visitor import author_of, may_act
 READ = 1_000
 SHOWN = 100
 OUTCOMES = ("", "delivered", "waiting", "failed")
-TEST_TIMEOUT_S = 15.0
 TEST_NAME = "TracksideTest"
 
 
@@ -76,11 +73,10 @@ class NotificationPages:
             return render.error_page(403, "You may not do that", "Only operators send test notifications.")
         receiver = str((await form_of(request)).get("receiver") or "")
         dispatcher = self.console.alerting()
-        senders = () if dispatcher is None else dispatcher.senders.of(receiver)
-        if not senders:
+        if dispatcher is None or not dispatcher.senders.of(receiver):
             return render.error_page(404, "Nobody to send to", f"The receiver {receiver!r} has no way to be told.")
-        message = _test_message(self.console, receiver, author_of(request))
-        return await self._page(request, tuple(await asyncio.gather(*(_try(sender, message) for sender in senders))))
+        outcome = await dispatcher.try_out(_test_message(self.console, receiver, author_of(request)))
+        return await self._page(request, tuple(Tried(one.kind, one.last_error) for one in outcome))
 
     async def _page(self, request: Request, tried: Sequence[Tried]) -> Response:
         period = render.period_for(request, self.console)
@@ -132,22 +128,11 @@ def _test_message(console: Console, receiver: str, author: str) -> Notification:
         description="If you can read this, alerts for this receiver arrive where you are.",
     )
     alert = Alert(labels, annotations, AlertState.FIRING, 1.0, now_ms, now_ms)
-    return Notification(receiver, f"{{}}:{labels}", labels, (alert,), console.external_url, reason="test")
-
-
-async def _try(sender: Sender, message: Notification) -> Tried:
-    try:
-        async with asyncio.timeout(TEST_TIMEOUT_S):
-            await sender.integration.send(message)
-    except DeliveryError as error:
-        return Tried(sender.integration.kind, error.reason)
-    except TimeoutError:
-        return Tried(sender.integration.kind, f"no answer within {TEST_TIMEOUT_S:g} s")
-    return Tried(sender.integration.kind)
+    return Notification(receiver, f"{{}}:{labels}", labels, (alert,), console.external_url, reason=REASON)
 
 
 def _calm_line(rows: Sequence[NotificationRow]) -> str:
-    if not rows:
+    if all(row.is_test for row in rows):
         return "Nobody was told anything yet."
     waiting = sum(row.record.is_waiting for row in rows)
     return f"{plural(waiting, 'notification')} on the way." if waiting else "Everything arrived."

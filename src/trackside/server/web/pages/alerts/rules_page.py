@@ -17,10 +17,11 @@ from trackside.server.promql.quoting import quoted
 from trackside.server.web import render
 from trackside.server.web.ask import Answer, Question, ask_all
 from trackside.server.web.console import Console
-from trackside.server.web.figures import amount, plural, seconds, share
-from trackside.server.web.pages.alerts.expression import Compared, compared, unit_of
+from trackside.server.web.figures import plural
+from trackside.server.web.pages.alerts.expression import Compared, compared, limit_text, written
 from trackside.server.web.pages.alerts.linted import LintDesk, Linted
 from trackside.server.web.pages.alerts.places import TABS
+from trackside.server.web.pages.alerts.threshold import Threshold, threshold_of
 from trackside.server.web.period import Period
 from trackside.server.web.verdict import Finding, Level, alert_level, rule_findings, worst_first
 
@@ -49,6 +50,9 @@ class RuleRow:
     link: str
     value: Value
     findings: tuple[LintFinding, ...] = ()
+    threshold: Threshold | None = None
+    nth: int = 0
+    """Which of the alerting rules of its name in the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class RulesPage:
         linted = await self.linter.findings()
         values = await _values(self.console, groups, period)
         rows = [
-            GroupRow(group, tuple(_row(rule, group, linted, values, period) for rule in group.rules))
+            GroupRow(group, tuple(_row(place, group, linted, values, period) for place in range(len(group.rules))))
             for group in groups
         ]
         findings = worst_first([*rule_findings(groups), *_lint_findings(linted)])
@@ -92,11 +96,20 @@ class RulesPage:
 
 
 def _row(
-    rule: RuleStatus, group: RuleGroupStatus, linted: Linted, values: Mapping[tuple[str, str], Value], period: Period
+    place: int, group: RuleGroupStatus, linted: Linted, values: Mapping[tuple[str, str], Value], period: Period
 ) -> RuleRow:
+    rule = group.rules[place]
     level, word = state_of(rule)
-    value = values.get((rule.name, rule.query), Value())
-    return RuleRow(rule, level, word, period.explore(rule.query), value, tuple(linted.of(rule.name, group.file)))
+    return RuleRow(
+        rule,
+        level,
+        word,
+        period.explore(rule.query),
+        values.get((rule.name, rule.query), Value()),
+        tuple(linted.of(rule.name, group.file)),
+        threshold_of(rule.query),
+        sum(one.name == rule.name and one.kind == rule.kind for one in group.rules[:place]),
+    )
 
 
 def state_of(rule: RuleStatus) -> tuple[Level, str]:
@@ -135,15 +148,11 @@ def _value(answer: Answer, part: Compared, period: Period) -> Value:
     """The one nearest to the limit, or beyond it."""
     href = period.explore(part.measured)
     numbers = [value for _, value in answer.vector() if not math.isnan(value)]
-    limit = f"{part.op} {_written(part.limit_value, part)}" if part.limit_value is not None else ""
+    limit = limit_text(part)
     if not numbers:
         return Value("", limit, 0, href)
     nearest = min(numbers) if part.op.startswith("<") else max(numbers)
-    return Value(_written(nearest, part), limit, len(numbers) - 1, href)
-
-
-def _written(value: float, part: Compared) -> str:
-    return {"share": share, "seconds": seconds}.get(unit_of(part), amount)(value)
+    return Value(written(nearest, part), limit, len(numbers) - 1, href)
 
 
 def _lint_findings(linted: Linted) -> list[Finding]:

@@ -62,6 +62,11 @@ class Telling:
         """ "" for an alert that is told."""
         return self.reasons[0].text.split(" ")[0] if self.reasons else ""
 
+    @property
+    def is_meant(self) -> bool:
+        """Whether nobody is told because somebody wanted it so, or another alert explains this one."""
+        return self.word in ("silenced", "inhibited", "muted")
+
 
 NOBODY_ASKED = Telling((Reason("the server has only just started"),), ())
 
