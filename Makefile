@@ -3,7 +3,7 @@
 # make test   set up, then run the tests
 # make check  formatting, lint, types, import order
 # make bench  the measured promises, as ratios to the peers
-# make conformance  the cases of CONFORMANCE (../shared/conformance) that an Alertmanager has to pass
+# make conformance  the cases of CONFORMANCE (../shared/conformance) that an Alertmanager and rules have to pass
 # make crash  kill the alerting at random moments; KILLS=200 times
 # make docs   reference pages, checked against the code
 
@@ -24,6 +24,7 @@ EXAMPLE := $(filter-out shop,$(SYSTEM))
 KILLS ?= 200
 CONFORMANCE ?= ../shared/conformance
 OURS := $(abspath $(BIN))/trackside
+SERVE := $(OURS) serve --no-auth --config {config} --data-dir {data} --listen 127.0.0.1:{port}
 .PHONY: help demo test check bench conformance crash docs frontend format clean
 
 help:
@@ -32,6 +33,8 @@ help:
 demo: $(VENV)/.$(if $(EXAMPLE),examples,demo) $(FRONTEND)
 	$(BIN)/trackside demo $(if $(EXAMPLE),--system $(EXAMPLE)) $(ARGS)
 
+# Tests start some hundred interpreters; each would compile everything anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev $(LIBRARIES) $(FRONTEND)
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
@@ -58,10 +61,14 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/promql/engine_speed.py
 	$(BIN)/python benchmarks/scrape/scrape_cost.py
 	$(BIN)/python benchmarks/alerting/dispatch_round.py
+	$(BIN)/python benchmarks/server/start_cost.py $(ARGS)
 
 conformance: $(VENV)/.dev
 	$(BIN)/python $(CONFORMANCE)/alerting/runner.py --check-config '$(OURS) check {config}' --promtool $(OURS) \
-		--server '$(OURS) serve --no-auth --config {config} --data-dir {data} --listen 127.0.0.1:{port}' $(ARGS)
+		--server '$(SERVE)' $(ARGS)
+	$(BIN)/python $(CONFORMANCE)/alerting/forstate.py --strict --signal KILL --server '$(SERVE)'
+	$(BIN)/python $(CONFORMANCE)/alerting/forstate.py --strict --signal TERM --server '$(SERVE)'
+	$(BIN)/python $(CONFORMANCE)/alerting/alertgen.py --scale 30 --server '$(SERVE) --rules.alert.resend-delay={resend}'
 
 crash: $(VENV)/.dev
 	TRACKSIDE_KILLS=$(KILLS) $(BIN)/python -m pytest tests/alerting/test_crash.py $(ARGS)

@@ -1,10 +1,11 @@
 """Real servers for tests of what speaks to them: private, on free ports, at most one of each for a test process.
 
 And a system that has no more threads. And the cases of a conformance suite, which is kept beside the project:
-`@pytest.mark.conformance("alerting/x.yaml")`.
+`@pytest.mark.conformance("alerting/x.yaml")`. And the order: what takes longest begins first.
 """
 
 import getpass
+import math
 import os
 import shutil
 import signal
@@ -15,10 +16,13 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import yaml
+from free_ports import free_port
+from hypothesis import HealthCheck, settings
 
 CONFORMANCE = Path(os.environ.get("TRACKSIDE_CONFORMANCE") or Path(__file__).parents[2] / "shared" / "conformance")
 
@@ -28,6 +32,29 @@ def pytest_configure(config):
         "conformance(file, kind): a test for each test of the file's cases of that kind, as `conformance`: case, test"
     )
     config.addinivalue_line("markers", text)
+    # A machine that does four tests at once may let any example wait; how fast our code is, benchmarks tell.
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Slow tests first, for a process that begins one at the end lets the others wait.
+
+    All processes but one have some of them, one after the other: they mostly wait, while that one computes. Work
+    stealing gives each process an equal slice of the list, and takes from the ends of slices.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = iter([item for item in items if not item.get_closest_marker("slow")])
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    # Neighbours stay together: two runs of one system at once would be each other's load.
+    length = math.ceil(len(slow) / max(1, processes - 1))
+    ordered = []
+    for left in range(processes, 0, -1):
+        size = (len(items) - len(ordered)) // left
+        first, slow = slow[:length], slow[length:]
+        ordered += [*first, *islice(rest, max(0, size - len(first)))]
+    items[:] = [*ordered, *slow, *rest]
 
 
 def pytest_generate_tests(metafunc):
@@ -69,7 +96,7 @@ def postgres_url():
             # PostgreSQL refuses to run as root.
             shutil.chown(folder, "postgres")
             owner = {"user": "postgres", "group": "postgres", "extra_groups": ()}
-        data, port = folder / "data", _free_port()
+        data, port = folder / "data", free_port()
         subprocess.run(
             [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"],
             check=True,
@@ -98,7 +125,7 @@ def mysql_url():
     """mysql://root@… of an empty MariaDB. Tests use databases of their own."""
     binaries = _binaries("mariadbd", "/usr/sbin/mariadbd")
     with _folder() as folder:
-        data, port = folder / "data", _free_port()
+        data, port = folder / "data", free_port()
         owner = f"--user={getpass.getuser()}"
         install = ["mariadb-install-db", "--no-defaults", owner, f"--datadir={data}", "--skip-test-db"]
         made = subprocess.run(
@@ -136,7 +163,7 @@ def redis_url():
     """redis://… of an empty server."""
     binaries = _binaries("redis-server", "/usr/bin/redis-server")
     with _folder() as folder:
-        port = _free_port()
+        port = free_port()
         command = [binaries / "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         with _running(command, folder):
             _wait_until(lambda: _answers(port), "Redis")
@@ -179,12 +206,6 @@ def _running(command, folder, owner=None, stop=signal.SIGINT):
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def _answers(port):

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import httpx
 import psycopg
 import pytest
 import yaml
+from free_ports import free_port
 from redis import Redis
 
 from trackside.demo.systems import system_named
@@ -65,9 +65,7 @@ class Prometheus:
         }
         folder.mkdir()
         (folder / "prometheus.yml").write_text(yaml.safe_dump(kept))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        address = f"127.0.0.1:{free_port()}"
         self._log = folder / "prometheus.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -19,6 +19,7 @@ def one_line(query: str) -> str:
     return " ".join(query.split())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_metric_query_and_alert_has_data_here_and_in_prometheus(checked_run):
     """One test and not many: the system runs for a minute, and tests of one module may be spread over processes."""

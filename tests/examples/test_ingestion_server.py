@@ -23,6 +23,7 @@ SECONDS = 75
 """The last alert resolves after about 62."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_metric_query_and_alert_has_data_here_and_in_prometheus(checked_run):
     """One test and not many: the system runs for a minute, and tests of one module may be spread over processes."""

@@ -92,6 +92,7 @@ def wish(width=64):
     return {"prompt": "a lighthouse", "width": width, "height": 48}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("servers", ["no_servers", "real_servers"])
 def test_every_metric_query_and_alert_has_data_here_and_in_prometheus(servers, request, checked_run):

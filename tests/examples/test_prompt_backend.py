@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import httpx
 import psycopg
 import pytest
 import yaml
+from free_ports import free_port
 
 from trackside.demo.system import filled
 
@@ -41,6 +41,7 @@ SECONDS = 75
 ALL = ("--server", "--bg-tasks", "-A")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_metric_query_and_alert_has_data_here_and_in_prometheus(checked_run):
     """One test and not many: the system runs for a minute, and tests of one module may be spread over processes."""
@@ -121,12 +122,6 @@ class Database:
                 return connection.execute(query).fetchall()
         with psycopg.connect(self.url) as connection:
             return connection.execute(query).fetchall()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Process:
@@ -377,6 +372,7 @@ def doctor(url):
     return answer.returncode, [one["sentence"] for one in findings if one["severity"] == "problem"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what is waited for is the same with each
 @pytest.mark.timeout(240)
 def test_started_without_background_tasks_everything_says_so_within_a_minute(

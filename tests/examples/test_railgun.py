@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -18,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 import yaml
+from free_ports import free_port
 from redis import Redis
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -53,9 +53,7 @@ def real_servers(emptied):
 
 
 def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def installed(program: str) -> str:
@@ -96,6 +94,7 @@ def exporters(tmp_path):
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.peer
 def test_broken_in_each_of_the_four_ways_it_tells_the_right_people(

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 import redis
+from free_ports import free_port
 
 from trackside.server.clock import SystemClock
 from trackside.server.exporters.postgres.source import PostgresSource
@@ -20,12 +20,6 @@ from trackside.server.scrape.sources import Page
 from trackside.wire import exposition
 
 pytestmark = pytest.mark.peer
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @contextmanager

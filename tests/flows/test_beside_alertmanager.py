@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from free_ports import free_port
 
 pytestmark = [
     pytest.mark.peer,
@@ -36,12 +36,6 @@ groups:
   rules:
   - {{alert: {alert}, expr: "vector(7)", labels: {{severity: page}}, annotations: {{summary: "{{{{ $value }}}}"}}}}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Sink(ThreadingHTTPServer):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from free_ports import free_port
 
 pytestmark = pytest.mark.peer
 
@@ -38,12 +38,6 @@ QUERIES = [
     'count({job="shop", __name__=~"http_.*"})',
     "shop_basket_value_euros_bucket",
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 DEMO = [sys.executable, "-m", "trackside.cli.main", "demo"]
 
 
+@pytest.mark.slow
 def test_the_check_sees_everything_it_expects():
     result = subprocess.run([*DEMO, "--check", "--for", "80s", "--json"], capture_output=True, text=True, timeout=150)
 
@@ -63,6 +64,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_visitor_watches_the_shop_fail_and_recover(browser, login_link):
     page: Page = browser.new_page()

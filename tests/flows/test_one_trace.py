@@ -3,7 +3,6 @@ database, over real processes, a real Redis and OTLP."""
 
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from threading import Condition, Thread
 
 import httpx
 import pytest
+from free_ports import free_port
 
 NEEDED = ("anthropic", "arq", "celery", "rq", "sqlalchemy", "opentelemetry.exporter.otlp.proto.http")
 for module in NEEDED:
@@ -143,12 +143,6 @@ def start(outside, redis_url, tmp_path):
 
     started.log = log
     return started
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def wait_until(true, process, log):

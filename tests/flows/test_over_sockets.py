@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from free_ports import free_port
 
 RULES = """
 groups:
@@ -25,12 +25,6 @@ groups:
     expr: up{job="shop"} == 0
     for: 2s
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(probe: Callable[[], object], within_s: float = 20.0) -> object:

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from free_ports import free_port
 
 from trackside import Monitor
 from trackside.model.labels import Labels
@@ -18,12 +18,6 @@ from trackside.wire.remote_write import HEADERS, WriteRequest, WrittenSample, Wr
 from trackside.wire.snappy import compress
 
 STALE = struct.unpack("<d", (0x7FF0000000000002).to_bytes(8, "little"))[0]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(probe, within_s=30.0):

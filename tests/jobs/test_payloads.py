@@ -171,11 +171,11 @@ def test_what_was_deflated_is_inflated():
 
 def test_a_bomb_is_refused_before_it_is_inflated():
     bomb = zlib.compress(b"\0" * (32 << 20), 9)
-    begin = time.perf_counter()
+    begin = time.thread_time()
 
     with pytest.raises(ParseError, match="more than"):
         inflated(bomb)
-    assert time.perf_counter() - begin < 0.5
+    assert time.thread_time() - begin < 0.5
 
 
 def test_what_was_not_deflated_is_refused():

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -11,6 +10,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import pytest
+from free_ports import free_port
 
 from trackside.server.probes.collector import probe_families
 from trackside.wire import exposition
@@ -33,9 +33,7 @@ def blackbox(folder, authority):
         assert not os.environ.get("CI"), f"{PROGRAM} is missing: apt-get install {PROGRAM}"
         pytest.skip(f"{PROGRAM} is not installed")
     (folder / "blackbox.yml").write_text(CONFIG.replace("CA", str(authority)))
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     command = [PROGRAM, f"--config.file={folder / 'blackbox.yml'}", f"--web.listen-address=127.0.0.1:{port}"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import prometheus_client
 import pytest
+from free_ports import free_port
 from prometheus_client import CollectorRegistry
 
 from trackside import Monitor
@@ -106,9 +106,7 @@ def prometheus(tmp_path, served):
     jobs = [{"job_name": "shop", "scrape_interval": "200ms", "scrape_timeout": "200ms"}]
     jobs[0]["static_configs"] = [{"targets": [served]}]
     (tmp_path / "prometheus.yml").write_text(json.dumps({"scrape_configs": jobs}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [binary, f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=native-histograms,exemplar-storage"]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:

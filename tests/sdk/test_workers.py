@@ -4,13 +4,13 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from trackside.instruments.shared.place import clean, roots
 
@@ -71,9 +71,7 @@ class Server:
     def __init__(self, directory, command, app, path=""):
         self.path = path
         (directory / "app.py").write_text(app)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         source = Path(__file__).parents[2] / "src"
         self._process = subprocess.Popen(
             [sys.executable, "-m", *(part.format(port=self.port) for part in command)],

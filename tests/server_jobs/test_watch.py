@@ -237,6 +237,8 @@ def test_threads_start_and_stop(path, make_source, clock):
                 if len(self.cursors) >= 3:
                     looked.set()
 
+    # Other tests of this process may have left some.
+    before = set(threading.enumerate())
     db = Database(path)
     source = Signals(clock)
     watch = JobsWatch({"rq": (source, Pace(interval_s=0.001, most_cost=1.0))}, Ports(db, JobsLedger(db), clock, "one"))
@@ -245,7 +247,7 @@ def test_threads_start_and_stop(path, make_source, clock):
     watch.stop()
 
     assert source.is_closed
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("trackside-jobs")]
+    assert not [each for each in set(threading.enumerate()) - before if each.name.startswith("trackside-jobs")]
     db.close()
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import xml.etree.ElementTree as ET
+from datetime import datetime
 from html import unescape
 
 import pytest
@@ -112,6 +113,22 @@ def test_a_down_opens_an_incident_and_is_counted_and_nothing_private_leaks(outpo
     outpost.advance(180)
     assert "All systems work." in words(world(outpost, "/status").text)
     assert world(outpost, "/status/status.json").json()["incidents"][0]["status"] == "resolved"
+
+
+def test_an_alert_of_five_seconds_is_in_the_history_with_its_times(outposts, tmp_path):
+    # Fires at one evaluation a minute, and never at one of the moments at which the page is made.
+    rule = {"alert": "Blip", "expr": "vector(time() % 60) > 17 < 23"}
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "g", "interval": "5s", "rules": [rule]}]}))
+    (tmp_path / "logo.svg").write_text("<svg/>")
+    opened = CONFIG.replace("alert: CheckDown", "alert: Blip")
+    outpost = outposts(f"{opened}rule_files: [rules.yml]\n")
+    outpost.advance(120)
+    incidents = world(outpost, "/status/status.json").json()["incidents"]
+
+    assert [one["status"] for one in incidents] == ["resolved", "resolved"]
+    for one in incidents:
+        began, ended = (datetime.fromisoformat(one[key]) for key in ("starts", "ends"))
+        assert (began.second, (ended - began).total_seconds()) == (20, 5)
 
 
 def test_uptime_is_what_one_reckons_from_the_minutes(outpost):

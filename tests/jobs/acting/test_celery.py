@@ -42,8 +42,11 @@ def test_what_waits_is_deleted_and_the_rest_is_run(celery, actor, until):
 
 
 def test_what_a_worker_has_fetched_is_revoked(celery, actor, until):
-    celery.run('app.add.apply_async((1, 2), task_id="later", countdown=8)')
     celery.start_worker("--pool", "solo")
+    # Until it has worked it is not there, and what it finds due when it comes it does at once.
+    celery.run('app.add.apply_async((1, 2), task_id="first")')
+    until(lambda: result_of(celery, "first"), 40)
+    celery.run('app.add.apply_async((1, 2), task_id="later", countdown=8)')
     until(lambda: celery.redis.hlen("unacked"), 40)
 
     assert actor.act(Verb.CANCEL, ["later"]) == {"later": ""}

@@ -65,7 +65,7 @@ def test_the_place_of_an_error():
     "text", ["'" * 100_000, "a@" * 50_000, "1." * 50_000, "x://" * 30_000, "\n" * 100_000, "\ud800"]
 )
 def test_hostile_texts_take_no_time_and_no_room(text):
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(cause_text(text, text)) <= MAX_TEXT
     assert len(cause(text, text, text)) == 16
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

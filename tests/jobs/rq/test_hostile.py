@@ -40,6 +40,17 @@ def test_hostile_payloads_are_shown_and_harmless(rq, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_is_kept_beside_a_job_loses_its_secrets(rq):
+    """A rate limit is named by the application: by whom it is for, and that by a token perhaps."""
+    beside = {"rate_limit_key": "calls:Bearer abcdef123456", "group_id": "token=hush,7", "timeout": "180"}
+    rq.job("one", status="queued", **beside)
+
+    extra = rq.source.get("one").extra
+    assert "abcdef123456" not in str(extra)
+    assert "hush" not in str(extra)
+    assert (extra["rate limit"], extra["time-out (s)"]) == ("calls:Bearer [Filtered]", "180")
+
+
 def test_keys_of_other_types_are_as_if_they_were_not_there(rq):
     rq.redis.sadd("rq:queues", "rq:queue:default", b"rq:queue:\xff")
     for key in ("queue:default", "wip:default", "finished:default", "job:one", "results:one", "workers", "cron_jobs"):

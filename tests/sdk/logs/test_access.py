@@ -2,13 +2,13 @@ import json
 import logging
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 
 import pytest
+from free_ports import free_port
 
 from trackside.sdk.logs.access import access_fields
 from trackside.sdk.logs.fields import Scope
@@ -111,12 +111,6 @@ def test_a_real_server_writes_lines_only(tmp_path, code, command, context):
     assert access["requestId"] == "req-abc"
     assert 0 <= access["latency"] < 10_000
     assert not re.search("hunter2", output)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def asked(url, headers):

@@ -101,9 +101,9 @@ def test_a_wide_and_deep_value_is_bounded_in_size_and_time():
     wide = "x" * 100
     for _ in range(6):
         wide = [wide] * 100
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     assert len(json_of(wide)) < 110 * MAX_PARTS
-    assert time.perf_counter() - began_s < 1
+    assert time.thread_time() - began_s < 1
 
 
 def test_secrets_inside_are_left_out():

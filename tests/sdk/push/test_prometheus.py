@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -11,6 +10,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from free_ports import free_port
 
 from trackside import Monitor
 
@@ -23,9 +23,7 @@ def prometheus(tmp_path_factory):
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "prometheus.yml").write_text("global: {}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         binary,
         f"--config.file={folder / 'prometheus.yml'}",

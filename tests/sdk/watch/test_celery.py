@@ -78,7 +78,7 @@ def run(app, monitor):
                 for name, options in tasks:
                     app.tasks[name].apply_async(**options)
             TRACES.append(span.get_span_context().trace_id)
-            until = time.monotonic() + 10
+            until = time.monotonic() + 30
             while seen(monitor) < len(tasks) and time.monotonic() < until:
                 time.sleep(0.01)
         return shown(monitor, *beginnings)
@@ -109,7 +109,7 @@ def retried(name, count):
 
 def test_tasks_are_counted_as_they_end(run, monitor):
     # One worker for all of it: each takes four seconds to stop.
-    found = run(("work", {"countdown": 3}), ("fail", {}), ("again", {}), ("ignored", {}))
+    found = run(("work", {"countdown": 6}), ("fail", {}), ("again", {}), ("ignored", {}))
     assert found == {
         ended("work", "succeeded"),
         ended("fail", "failed"),
@@ -121,7 +121,7 @@ def test_tasks_are_counted_as_they_end(run, monitor):
     assert shown(monitor, "job_wait_seconds_count") == {'job_wait_seconds_count{queue="high"} 6'}
     assert shown(monitor, "jobs_in_progress", "trackside_sdk_errors") == set()
     (line,) = shown(monitor, "job_wait_seconds_sum")
-    assert float(line.split()[-1]) < 2.9, "the wait counts from the moment a task was due"
+    assert float(line.split()[-1]) < 5.9, "the wait counts from the moment a task was due"
     assert len(TRACES) == 2
     assert TRACES[0] == TRACES[1] != 0, "a task belongs to the trace that sent it"
 

@@ -4,7 +4,6 @@ import json
 import operator
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 APPLICATION = """
 import os, signal, threading
@@ -95,9 +95,7 @@ print(json.dumps([context, results]))
 @pytest.fixture
 def application(tmp_path, library, redis_url):
     (tmp_path / "shop.py").write_text(APPLICATION)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     source = Path(__file__).parents[3] / "src"
     path = os.pathsep.join(map(str, (library("celery"), source, tmp_path)))
     # A database that no other test has.

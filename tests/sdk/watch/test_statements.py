@@ -1,4 +1,4 @@
-from time import monotonic
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -93,6 +93,9 @@ def test_of_mysql_double_quotes_are_texts_and_backslashes_escape(statement, expe
 def test_the_inside_of_a_literal_is_never_shown(before, inside):
     secret = "SECRET"
     closed = "".join(before).replace("'", "").replace("\\", "").replace("$", "")
+    if closed.endswith("E"):
+        # Of such a literal a single one would make the quote after it a part, and the next one the end.
+        inside = inside.replace("\\", "\\\\")
     for quoted in (f"'{secret}'", f"'{inside.replace(chr(39), chr(39) * 2)}{secret}'", f"$${secret}$$"):
         assert secret not in without_literals(f"{closed}{quoted}", 500)
 
@@ -117,7 +120,7 @@ def test_what_stands_between_literals_is_shown_and_they_are_not(literals, betwee
 
 @pytest.mark.parametrize("unit", ["'", "/*", "$a$", '"', "1.", "--", "''\\", "(", "E'"])
 def test_an_endless_statement_takes_no_time(unit):
-    began_s = monotonic()
+    began_s = thread_time()
     for system in ("", "mysql"):
         without_literals(unit * 1_000_000, 1_000, system)
-    assert monotonic() - began_s < 1
+    assert thread_time() - began_s < 1
