@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args
 
 import click
@@ -57,7 +58,11 @@ def _configuration() -> Iterator[str]:
     yield (
         "# trackside.yml\n\n"
         "One file. `global`, `scrape_configs` and `rule_files` are Prometheus' sections, `route`, `receivers` and "
-        "`templates` Alertmanager's: existing files work as they are. An unknown key is an error.\n"
+        "`templates` Alertmanager's: existing files work as they are. An unknown key is an error.\n\n"
+        "A scrape logs in by `basic_auth`, `authorization`, a bearer token or a client certificate; `oauth2` and "
+        "secrets by reference (`…_ref`) are errors there. An answer without a Content-Type is read as the text format "
+        "0.0.4; one that names something else, such as a web page, is refused unless `fallback_scrape_protocol` says "
+        "how to read it.\n"
     )
     seen: set[type[BaseModel]] = set()
     todo: list[tuple[str, type[BaseModel]]] = [("The file", RootConfig)]
@@ -91,9 +96,12 @@ def _kind(field: FieldInfo) -> str:
     for word, kind in (("Matcher", "list of matchers"), ("tuple", "list"), ("dict", "map"), ("Mapping", "map")):
         if word in text:
             return kind
-    for word, kind in (("Literal", "one of " + ", ".join(map(str, get_args(field.annotation)))), ("bool", "yes/no")):
-        if word in text:
-            return kind
+    if "Literal" in text:
+        # An optional one is a union of the choices and None.
+        choices = (get_args(part) or (part,) for part in get_args(field.annotation) if part is not NoneType)
+        return "one of " + ", ".join(str(choice) for some in choices for choice in some)
+    if "bool" in text:
+        return "yes/no"
     return "number" if "int" in text or "float" in text else "text"
 
 

@@ -87,15 +87,23 @@ class DeliveryError(TracksideError):
     """A receiver did not take a notification."""
 
     def __init__(
-        self, reason: str, *, retry: bool, retry_after_s: float | None = None, maybe_sent: bool = False
+        self,
+        reason: str,
+        *,
+        retry: bool,
+        retry_after_s: float | None = None,
+        maybe_sent: bool = False,
+        status: int | None = None,
     ) -> None:
         """`retry`: trying again may help. `retry_after_s`: how long the receiver asked us to wait. `maybe_sent`: the
-        receiver may have taken it all the same (a time-out after the request was written)."""
+        receiver may have taken it all the same (a time-out after the request was written, a gateway that gave up).
+        `status`: of the answer, if there was one by HTTP."""
         super().__init__(reason)
         self.reason = reason
         self.retry = retry
         self.retry_after_s = retry_after_s
         self.maybe_sent = maybe_sent
+        self.status = status
 
 
 class StorageError(TracksideError):

@@ -38,3 +38,32 @@ def test_conformance(conformance, checked):
     assert (code == 0) == test["valid"], said
     if "warns" in test:
         assert bool(re.search(r"(?i)warn|disagreement", said)) == test["warns"], said
+
+
+JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+HOOK = "receivers: [{name: a, webhook_configs: [{url: 'http://h', http_config: {%s}}]}]\n"
+OAUTH = "client_id: i, token_url: 'http://t'"
+
+
+@pytest.mark.parametrize(
+    ("http", "said"),
+    [
+        (
+            "authorization: {credentials_ref: r}",
+            "credentials_ref: a message that needs it is refused: secrets are named",
+        ),
+        ("tls_config: {ca_ref: r}", "ca_ref: a message that needs it is refused: secrets are named by reference"),
+        (f"oauth2: {{{OAUTH}, client_secret_ref: r}}", "client_secret_ref: a message that needs it is refused"),
+        (
+            f"oauth2: {{{OAUTH}, client_certificate_key: k, grant_type: '{JWT}'}}",
+            "(JWT) is not done here; use grant_type",
+        ),
+        (f"oauth2: {{{OAUTH}, client_secret: k, grant_type: client_credentials}}", ""),
+        ("basic_auth: {username: u, password: p}", ""),
+    ],
+)
+def test_ways_to_log_in_that_are_not_known_here_are_noted(checked, http, said):
+    code, output = checked(f"route: {{receiver: a}}\n{HOOK % http}")
+    assert code == 0
+    assert said in output
+    assert ("refused" in output) == bool(said)

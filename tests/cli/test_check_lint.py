@@ -1,6 +1,8 @@
 """`trackside check` and the linter: what it prints, how it ends, and the series really stored."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,13 @@ from trackside.server.rules.unit_tests.notation import parse_metric
 from trackside.server.tsdb.config import StorageConfig
 from trackside.server.tsdb.store import Tsdb
 
+ROOT = Path(__file__).parents[2]
+OURS = [
+    file
+    for folder in ("examples", "src")
+    for file in sorted(ROOT.glob(f"{folder}/**/*.yml"))
+    if re.search(r"^groups:", file.read_text(), re.M)
+]
 RULES = """groups:
 - name: g
   rules:
@@ -45,6 +54,14 @@ def test_a_finding_is_shown_with_what_to_copy(run):
     assert "rules.yml: 1 group, 1 rule: good" in result.output
     assert "rules.yml:5: error: HighErrorRate: a rate taken for a share (L1)" in result.output
     assert '    better: sum(rate(http_requests_total{status=~"5.."}[5m])) / sum(' in result.output
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_rules_that_we_ship_and_show_mean_what_they_say(run, file):
+    result = run("rules", file)
+    assert result.exit_code == 0
+    # One line: nothing to remark either.
+    assert re.fullmatch(r".*: \d+ groups?, \d+ rules?: good\n", result.output), result.output
 
 
 def test_as_json(run):

@@ -46,6 +46,17 @@ bad.yml: FAILED
     )
 
 
+def test_what_held_in_prometheus_2_is_said_to_have_held(run, tmp_path):
+    (tmp_path / "old.yml").write_text(
+        "tests:\n- interval: 1m\n  input_series: [{series: a, values: 1x9}]\n"
+        "  promql_expr_test: [{expr: 'count_over_time(a[1m])', eval_time: 5m, exp_samples: [{value: 2}]}]\n"
+    )
+    assert (
+        "      found:\n        {} 1\n"
+        "      Prometheus 2 counted the sample at the window's beginning; since 3.0 it does not\n"
+    ) in run("old.yml").output
+
+
 def test_an_error_is_shown_with_its_place(run, tmp_path):
     (tmp_path / "wrong.yml").write_text("tests:\n- promql_expr_test: [{expr: 'sum('}]\n")
     result = run("wrong.yml")

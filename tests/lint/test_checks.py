@@ -265,6 +265,7 @@ class TestL9:
             ("disk_free < 10", "disk_free < 10 or absent(disk_free)"),
             ("0 == connections and on () up", "(sum(connections) == 0 or absent(connections)) and on () up"),
             ('ready{node="a"} == 0', 'ready{node="a"} == 0 or absent(ready{node="a"})'),
+            ("beat_timestamp_seconds == 0", "beat_timestamp_seconds == 0 or absent(beat_timestamp_seconds)"),
         ],
     )
     def test_silent_when_it_is_gone(self, alert, check, expr, corrected):
@@ -291,6 +292,11 @@ class TestL9:
         beside = lint([alert("connections == 0"), alert("up == 0")], Facts())
         assert [each.level for each in (*alone, *beside)] == [Level.ERROR, Level.INFO]
 
+    def test_that_something_never_happened_needs_no_more_where_another_alert_watches_the_targets(self, alert):
+        never = alert("beat_last_timestamp_seconds == 0")
+        assert [each.check for each in lint([never], Facts())] == ["L9"]
+        assert lint([never, alert("up == 0")], Facts()) == []
+
     @pytest.mark.parametrize(("source", "checks"), [("min(up)", []), ("sum(connections)", ["L9"]), ("r", ["L9"])])
     def test_what_a_rule_records_is_as_lasting_as_what_it_is_made_of(self, alert, source, checks):
         record = Subject("r", "record", source, parse(source))
@@ -301,6 +307,9 @@ class TestL9:
         assert check(alert("ready == 0"), stored=each) == [("L9", "ready == 0 or absent(ready)")]
         whole = stored('ready{job="a",instance="i"} 1')
         assert check(alert("ready == 0"), stored=whole) == [("L9", "sum(ready) == 0 or absent(ready)")]
+        # Nothing is stored; the message names one of them.
+        assert check(alert("ready == 0", "{{ $labels.node }}")) == [("L9", "ready == 0 or absent(ready)")]
+        assert check(alert("ready == 0", "{{ $labels.job }}")) == [("L9", "sum(ready) == 0 or absent(ready)")]
 
     def test_an_annotation_that_decides_it(self, alert, check):
         assert check(alert("connections == 0", annotations={"trackside_no_data": "alert"})) == []
@@ -321,6 +330,7 @@ def test_l11_ranges_and_waits_that_are_too_short(alert, check):
     assert check(alert("rate(a_total[1m]) > 3")) == []
     assert check(alert("max_over_time(a[30s]) > 3")) == []
     assert check(alert("a > 3", for_ms=60_000, interval_ms=60_000)) == [("L11", "")]
+    assert check(alert("a > 3", for_ms=61_000, interval_ms=60_000)) == []
     assert check(alert("a > 3", for_ms=120_000, interval_ms=60_000)) == []
     assert check(alert("a > 3", for_ms=60_000)) == []
     assert check(alert("a > 3")) == []

@@ -98,6 +98,6 @@ HOSTILE = [
 
 @pytest.mark.parametrize("part", HOSTILE)
 def test_no_text_takes_long(part):
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     without_secrets(part * (MAX_TEXT // len(part)), KEYS)
-    assert time.perf_counter() - began_s < 1.5
+    assert time.thread_time() - began_s < 1.5

@@ -156,14 +156,12 @@ def test_what_is_asked_for_and_not_done_is_said(load):
         "route: {receiver: r, routes: [{matchers: ['a=']}]}\n"
         "receivers:\n"
         "- name: r\n"
-        "  sns_configs: [{topic_arn: x}]\n"
         "  webhook_configs: [{url: 'http://x'}]\n"
         "tracing: {endpoint: x}\n"
     )
     lines = [note.partition("alertmanager.yml:")[2] for note in config.notes]
-    assert lines[0] == "4: receivers[0].sns_configs[0]: is kept, and not sent here: this version knows no such receiver"
-    assert lines[1] == "6: tracing: has no effect in this version"
-    assert lines[2].startswith("1: route.routes[0].matchers[0]: warning: 'a=' is read as a classic matcher")
+    assert lines[0] == "5: tracing: has no effect in this version"
+    assert lines[1].startswith("1: route.routes[0].matchers[0]: warning: 'a=' is read as a classic matcher")
 
 
 def test_the_original_is_alertmanagers_without_secrets(load):

@@ -103,8 +103,11 @@ def test_a_file_that_names_receivers_wins(tmp_path):
     assert load_config(None, environment={}).notifications is None
 
 
-def test_the_texts_say_what_is_wrong_and_where_to_look():
+def test_the_texts_are_our_defaults_and_no_secret_is_shown():
     told = from_environment(SLACK | PAGERDUTY | MAIL)
     (slack,) = told.receivers[1].slack_configs
-    assert (slack.username, slack.text) == ("Trackside", '{{ template "trackside.slack.text" . }}')
+    assert (slack.username, slack.text) == (
+        '{{ template "slack.default.username" . }}',
+        '{{ template "slack.default.text" . }}',
+    )
     assert "hooks.example" not in told.routing.original

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from trackside.exceptions import QueryTimeoutError
+from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.server.db.database import Database
 from trackside.server.series import Matrix, QueryResult
@@ -194,6 +195,36 @@ def test_an_alert_opens_an_incident_and_its_end_ends_it(world):
 
     assert (shown.title, shown.components, shown.alert) == ("Pages are slow", ("Shop",), "")
     assert [update.state.value for update in past.updates] == ["investigating", "resolved"]
+
+
+def test_an_alert_that_was_over_before_anybody_looked_is_in_the_history(world):
+    start = world.clock.time_ms
+    ended = Alert(
+        Labels.of(alertname="Slow", i="1"), Labels(), AlertState.RESOLVED, 1.0, start, start + 2_000, start + 5_000
+    )
+    other = Alert(Labels.of(alertname="Other"), Labels(), AlertState.RESOLVED, 1.0, start, start + 2_000, start + 5_000)
+    for _ in range(3):
+        # Rules tell of an end at each evaluation for a quarter of an hour.
+        world.book.hear([ended, other])
+        world.minutes(1)
+    (past,) = world.book.view.past
+
+    assert (past.title, past.starts_ms, past.ends_ms) == ("Pages are slow", start + 2_000, start + 5_000)
+    assert [update.state.value for update in past.updates] == ["investigating", "resolved"]
+    assert world.book.view.open == ()
+    assert [one.what for one in world.book.audits(10)] == ["opened by Slow"]
+
+
+def test_a_restart_does_not_tell_again_of_what_was_over(world):
+    start = world.clock.time_ms
+    ended = Alert(Labels.of(alertname="Slow"), Labels(), AlertState.RESOLVED, 1.0, start, start, start + 5_000)
+    world.clock.time_ms += 60_000
+    world.start()
+    world.apply()
+    world.book.hear([ended])
+    world.minutes(1)
+
+    assert world.book.view.past == ()
 
 
 def test_who_wrote_what_is_kept_and_is_not_public(world):

@@ -17,7 +17,6 @@ from trackside.exceptions import ConfigError
 from trackside.server.alerting.matchers import Syntax
 from trackside.server.alertmanager_config import is_alertmanagers
 from trackside.server.config import ServerConfig, load_config
-from trackside.server.jobs.advice import source_advice
 from trackside.server.lint.finding import as_json
 from trackside.server.rules.config import duplicate_rules, groups_in
 from trackside.server.yamlfile import parse_yaml, read_file
@@ -118,6 +117,8 @@ def _advice(config: ServerConfig) -> tuple[str, ...]:
     jobs = config.root.jobs
     if jobs is None or config.file is None:
         return ()
+    from trackside.server.jobs.advice import source_advice  # noqa: PLC0415 - knows all back-ends of jobs
+
     lines: list[str] = []
     for heading, of_source in source_advice(jobs, config.file.parent):
         lines += [heading, *(f"  {line}" for line in of_source)]

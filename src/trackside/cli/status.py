@@ -14,7 +14,7 @@ from trackside.server.db.data_dir import DATABASE
 from trackside.server.status.store import kept_in
 from trackside.server.status.viewing import view_of
 from trackside.server.web.status.export import export as write_files
-from trackside.server.web.status.export import read_logo
+from trackside.server.web.status.logo import read_logo
 
 
 @click.group()

@@ -76,4 +76,4 @@ def _failure(failure: Failure) -> list[str]:
     for title, texts in (("expected", failure.expected or ("nothing",)), ("found", failure.found)):
         lines.append(f"      {title}:")
         lines += [f"        {line}" for text in texts for line in text.split("\n")]
-    return lines
+    return [*lines, f"      {failure.hint}"] if failure.hint else lines

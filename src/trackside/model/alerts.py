@@ -43,6 +43,19 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class ChartImage:
+    """A picture of how the value behind an alert went."""
+
+    labels: Labels
+    """Of the alert."""
+    png: bytes
+    alt: str
+    """What it shows, in words."""
+    url: str = ""
+    """Where it can be fetched without logging in; "" for one that is sent along."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """One message to one receiver about one group of alerts."""
 
@@ -58,6 +71,8 @@ class Notification:
     """The same at each attempt to deliver it, so that a receiver may know a repetition when it sees one."""
     trends: tuple[tuple[Labels, str], ...] = ()
     """How the value of an alert went, as a line of text, by its labels; not for all."""
+    chart: ChartImage | None = None
+    """Of one of the alerts; None for receivers that show no pictures, and when there was none in time."""
     thread: str = ""
     """What the receiver called its last message about this group, as it was handed back; "" for a group that is new."""
 

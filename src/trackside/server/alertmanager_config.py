@@ -18,9 +18,12 @@ from trackside.server.alerting.routing import RoutingConfig
 from trackside.server.alerting.time_interval_config import TimeIntervalConfig, intervals
 from trackside.server.event_recorder import EventRecorderConfig, TracingConfig
 from trackside.server.masking import masked_yaml
-from trackside.server.receivers.config import NOT_SENT, ReceiverConfig, UnfilledError, filled
+from trackside.server.receivers.config import ReceiverConfig, UnfilledError, filled
 from trackside.server.receivers.defaults import SLACK_APP_URL, NotificationDefaults
 from trackside.server.receivers.fields import DIRECTORY
+from trackside.server.receivers.http_config import CLIENT_CREDENTIALS
+from trackside.server.receivers.oauth import NO_JWT
+from trackside.server.receivers.secret import NO_MANAGER
 from trackside.server.schema import Section, Text, keys_of
 from trackside.server.yamlfile import Path as KeyPath
 from trackside.server.yamlfile import YamlDocument, parse_yaml, section_of
@@ -175,16 +178,22 @@ def _unknown(kind: str, name: str, known: list[str]) -> str:
     return f"no {kind} is named {name!r}; there are: {', '.join(sorted(known)) or 'none'}"
 
 
+_REFERENCES = frozenset(
+    f"{name}_ref"
+    for name in ("ca", "cert", "client_certificate_key", "client_secret", "credentials", "key", "password", "username")
+)
+
+
 def notes(document: YamlDocument, sections: AlertmanagerSections, syntax: Syntax) -> Iterator[str]:
     """What the file asks for and is not done, and what is doubtful in it; a sentence each."""
-    for index, receiver in enumerate(sections.receivers):
-        for kind, place, _ in receiver.configs():
-            path: KeyPath = ("receivers", index, f"{kind}_configs", place)
-            if kind in NOT_SENT:
-                yield str(document.error(path, "is kept, and not sent here: this version knows no such receiver"))
     for key in ("tracing", "event_recorder"):
         if document.tree.get(key):
             yield str(document.error((key,), "has no effect in this version"))
+    for path, text in _texts({key: document.tree.get(key) for key in ("global", "receivers")}, ()):
+        if path[-1] in _REFERENCES and text:
+            yield str(document.error(path, f"a message that needs it is refused: {NO_MANAGER}"))
+        elif path[-1] == "grant_type" and text != CLIENT_CREDENTIALS:
+            yield str(document.error(path, f"a message that needs it is refused: {NO_JWT}"))
     for path, text in _matcher_texts(document.tree):
         warning = _warning(text, syntax)
         if warning:

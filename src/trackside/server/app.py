@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from trackside.exceptions import ConfigError
@@ -24,6 +25,7 @@ from trackside.server.alerting.routing import TELLS_NOBODY
 from trackside.server.alerting.sender import Integration
 from trackside.server.backtest.desk import BacktestDesk, Surroundings
 from trackside.server.backtest.tellers import telling_of
+from trackside.server.charting import RUNBOOKS_MS, Charting
 from trackside.server.clock import Clock
 from trackside.server.config import ServerConfig, load_config, masked
 from trackside.server.db.data_dir import DATABASE, DataDir
@@ -40,8 +42,6 @@ from trackside.server.receivers.clients import Clients
 from trackside.server.receivers.clients import http_client as notify_client
 from trackside.server.receivers.config import integrations
 from trackside.server.receivers.http_config import HttpConfig
-from trackside.server.receivers.templates import NotificationTemplates
-from trackside.server.receivers.trend import TrendReader
 from trackside.server.remote_write.receiver import RemoteWriteReceiver
 from trackside.server.rules.group import RulePorts, RuleSettings
 from trackside.server.rules.groups import RuleGroups
@@ -53,9 +53,9 @@ from trackside.server.tsdb.collector import storage_families
 from trackside.server.tsdb.store import Tsdb
 from trackside.server.watching import Watching, inhibit_rules
 from trackside.server.web.console import Console
-from trackside.server.web.pages.all import page_routes
 from trackside.server.web.prefix import under
 from trackside.server.web.routes import build_app
+from trackside.server.web.rule_facts import shelf_of
 from trackside.version import __version__
 from trackside.wire import exposition
 
@@ -130,11 +130,13 @@ class App:
         self.schedule = Schedule()
         own = [("trackside", "self", InProcessSource(self.exposition))]
         self.pools = ScrapePools(self.tsdb, self.schedule, clock, self.registry, outside.scrape, own)
-        ports = RulePorts(self.backend, self.tsdb, self._db, clock, self.registry)
-        self.rules = RuleGroups(ports, self.schedule, self._told)
+        self.rules = RuleGroups(
+            RulePorts(self.backend, self.tsdb, self._db, clock, self.registry), self.schedule, self._told
+        )
         self.remote_write = RemoteWriteReceiver(self.tsdb, clock, self.registry)
         self.alertmanagers = Alertmanagers(self.registry)
         self._notify_clients = Clients(outside.notify)
+        self._charting = Charting(self._db, self.backend, clock, self.registry, settings.external_url)
         self.dispatcher: Dispatcher | None = None
         self._rules_heard = False
         self.dead_mans_switch = DeadMansSwitch(self.registry, self._cycle())
@@ -150,6 +152,7 @@ class App:
         self.schedule.every(SEAL_MS, self.tsdb.seal, first_ms=self._clock.now_ms() + SEAL_MS)
         self.schedule.every(RETENTION_MS, self.tsdb.enforce_retention, first_ms=self._clock.now_ms() + RETENTION_MS)
         self.schedule.every(NOTIFY_MS, self._notify)
+        self.schedule.every(RUNBOOKS_MS, self._look_for_runbooks)
         self.schedule.every(SWITCH_MS, self.dead_mans_switch.tick, first_ms=self._clock.now_ms() + SWITCH_MS)
         self.schedule.every(TICK_MS, self.jobs.tick)
         self.watching.start(self.schedule)
@@ -203,8 +206,7 @@ class App:
         self.watching.apply(root.uptime, root.exporters, folder, self.pools, now_ms)
         await self.publishing.apply(root.status_page, folder, root.global_.scrape_interval)
         self.admission.apply(root.auth, self._tokens(config))
-        templates = NotificationTemplates(config.templates, self._clock.now_ms)
-        trends = TrendReader(self.backend, self._clock.now_ms).of
+        templates, illustrate = self._charting.templates(config), self._charting.illustrate
         await self.pools.apply(root.global_, root.scrape_configs, now_ms)
         await self.alertmanagers.apply(anchored(root.alerting, folder, self.settings.resend_delay_ms))
         facts = ExternalFacts(self.settings.external_url, Labels.of(root.global_.external_labels))
@@ -214,7 +216,7 @@ class App:
         routing = replace(routing, inhibit_rules=(*routing.inhibit_rules, *inhibit_rules(root.uptime)))
         receivers: dict[str, Sequence[Integration]] = dict.fromkeys(routing.receivers, ())
         for receiver in () if told is None else told.receivers:
-            receivers[receiver.name] = integrations(receiver, self._notify_clients.get, templates, trends)
+            receivers[receiver.name] = integrations(receiver, self._notify_clients.get, templates, illustrate)
         hands_over = not root.alerting.is_embedded
         if self.dispatcher is not None:
             self.dispatcher.apply(routing, receivers, hands_over=self.dispatcher.hands_over)
@@ -235,11 +237,16 @@ class App:
         return publishing
 
     def _asgi(self) -> ASGIApp:
-        public, published = self.publishing.routes(self.console)
-        pages = [*page_routes(self.console), *self.watching.routes(self.admission), *public]
         no_auth, prefix = self.settings.no_auth, self.settings.route_prefix
-        app = build_app(self.console, self.admission, pages, self, no_auth=no_auth, published=published)
-        return under(prefix, self.publishing.under_domain(app, published))
+        open_to_all = self._charting.open_to_all(self.publishing.published)
+        app = build_app(self.console, self.admission, self._pages, self, no_auth=no_auth, published=open_to_all)
+        return self.publishing.under_domain(app, under(prefix, app))
+
+    def _pages(self) -> Sequence[BaseRoute]:
+        from trackside.server.web.pages.all import page_routes  # noqa: PLC0415 - not before somebody looks
+
+        pings, public = self.watching.routes(self.admission), self.publishing.routes(self.console)
+        return [*page_routes(self.console), *pings, *public, *self._charting.routes()]
 
     def _console(self) -> Console:
         return Console(
@@ -285,6 +292,7 @@ class App:
 
     def _told(self, alerts: Sequence[Alert], now_ms: int, interval_ms: int) -> None:
         self.alertmanagers.offer(alerts, now_ms, interval_ms)
+        self.publishing.book.hear(alerts)
         if self.dispatcher is not None:
             self.dispatcher.offer(alerts, now_ms)
 
@@ -304,6 +312,9 @@ class App:
         external = Labels.of(self.config.root.global_.external_labels)
         alerts = (alert for group in groups for rule in group.rules for alert in rule.alerts)
         dispatcher.end_unknown({external.merged(alert.labels) for alert in alerts}, now_ms)
+
+    async def _look_for_runbooks(self, now_ms: int) -> None:
+        self._charting.learn(await shelf_of(self.console), self.rules.statuses())
 
     def _cycle(self) -> Cycle:
         async def write(now_ms: int) -> None:

@@ -27,7 +27,6 @@ from trackside.server.environment_receivers import from_environment
 from trackside.server.exporters.config import ExportersConfig
 from trackside.server.handover.config import AlertingConfig
 from trackside.server.jobs.config import JobsConfig
-from trackside.server.jobs.opening import check_sources
 from trackside.server.jobs.shipped import RULES_FILE, rules_text
 from trackside.server.masking import MASK, PASSWORD_IN_URL, secret_values
 from trackside.server.probes import shipped as shipped_checks
@@ -103,6 +102,8 @@ def load_config(
     _check_references(document, root)
     told = notifications(document, root, root.global_) or from_environment(surroundings)
     if root.jobs is not None:
+        from trackside.server.jobs.opening import check_sources  # noqa: PLC0415 - knows all back-ends of jobs
+
         check_sources(document, root.jobs, file.parent)
     jobs = tuple(anchored(job, file.parent) for job in root.scrape_configs)
     root = root.model_copy(update={"scrape_configs": jobs})

@@ -1,6 +1,6 @@
 """Receivers without a file: critical alerts page and go to Slack, warnings go to Slack, all else is mailed.
 
-What is not there is done without: with Slack alone, everything goes to Slack.
+What is not there is done without: with Slack alone, everything goes to Slack. What they say are our own defaults.
 """
 
 from __future__ import annotations
@@ -32,20 +32,9 @@ def from_environment(environment: Mapping[str, str]) -> Notifications | None:
     configs: dict[str, Tree] = {}
     if given[SLACK]:
         _check_web_address(given[SLACK])
-        configs["slack"] = {
-            "api_url": given[SLACK],
-            "send_resolved": True,
-            "username": "Trackside",
-            "title_link": '{{ template "trackside.link" . }}',
-            "text": '{{ template "trackside.slack.text" . }}',
-        }
+        configs["slack"] = {"api_url": given[SLACK], "send_resolved": True}
     if given[PAGERDUTY]:
-        configs["pagerduty"] = {
-            "routing_key": given[PAGERDUTY],
-            "severity": "{{ or .CommonLabels.severity `error` }}",
-            "client": "Trackside",
-            "client_url": '{{ template "trackside.link" . }}',
-        }
+        configs["pagerduty"] = {"routing_key": given[PAGERDUTY]}
     if given[MAIL]:
         configs["email"] = _mail(given[MAIL])
     if not configs:
@@ -101,8 +90,6 @@ def _mail(url: str) -> Tree:
         "send_resolved": True,
         "force_implicit_tls": parts.scheme == "smtps",
         "require_tls": parts.scheme == "smtp" and asked.get("require_tls", ["true"])[0] != "false",
-        "text": '{{ template "trackside.text" . }}',
-        "html": '{{ template "trackside.html" . }}',
     }
     if parts.username:
         config |= {"auth_username": unquote(parts.username), "auth_password": unquote(parts.password or "")}

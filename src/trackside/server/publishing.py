@@ -6,7 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -22,10 +24,12 @@ from trackside.server.schedule import Schedule
 from trackside.server.status.book import TICK_MS, StatusBook, StatusPorts
 from trackside.server.status.config import StatusPageConfig
 from trackside.server.web.console import Console
+from trackside.server.web.status.address import is_below
 from trackside.server.web.status.domain import StatusDomain
-from trackside.server.web.status.export import Logo, export, read_logo
-from trackside.server.web.status.incidents_page import IncidentPages
-from trackside.server.web.status.routes import StatusFiles, StatusRoutes
+from trackside.server.web.status.logo import Logo, read_logo
+
+if TYPE_CHECKING:
+    from trackside.server.web.status.routes import StatusFiles
 
 _log = logging.getLogger("trackside.server.status")
 
@@ -52,10 +56,16 @@ class Publishing:
     ) -> None:
         ports = StatusPorts(db, backend, clock, lambda: _firing(known.rule_groups()), known.doubtful)
         self.book = StatusBook(ports)
-        self.files = StatusFiles(self.book, external_url)
+        self._external_url = external_url
         self._logo: Logo | None = None
         self._folder = Path()
         self._exported = -1
+
+    @cached_property
+    def files(self) -> StatusFiles:
+        from trackside.server.web.status.routes import StatusFiles  # noqa: PLC0415 - not before somebody looks
+
+        return StatusFiles(self.book, self._external_url)
 
     async def apply(self, config: StatusPageConfig, folder: Path, interval_ms: int) -> None:
         """
@@ -73,6 +83,8 @@ class Publishing:
         await self.book.tick(now_ms)
         config, version = self.book.config, self.book.version
         if config.export_to and version != self._exported:
+            from trackside.server.web.status.export import export  # noqa: PLC0415 - most have no such folder
+
             target = self._folder / config.export_to
             await asyncio.to_thread(export, self.book.view, target, _address(config), self._logo)
             self._exported = version
@@ -90,13 +102,20 @@ class Publishing:
             )
         ]
 
-    def routes(self, console: Console) -> tuple[list[BaseRoute], Callable[[str], bool]]:
-        """And which paths everybody may see."""
-        public = StatusRoutes(self.files, self.book, lambda: self._logo)
-        return [*public.routes(), *IncidentPages(console, self.book).routes()], public.published
+    def routes(self, console: Console) -> list[BaseRoute]:
+        from trackside.server.web.status.incidents_page import IncidentPages  # noqa: PLC0415 - as above
+        from trackside.server.web.status.routes import StatusRoutes  # noqa: PLC0415 - as above
 
-    def under_domain(self, app: ASGIApp, published: Callable[[str], bool]) -> ASGIApp:
-        return StatusDomain(app, lambda: self.book.config.domain, published)
+        public = StatusRoutes(self.files, self.book, lambda: self._logo)
+        return [*public.routes(), *IncidentPages(console, self.book).routes()]
+
+    def published(self, path: str) -> bool:
+        """Whether everybody may see what is at this path."""
+        return self.book.config.published and is_below(path)
+
+    def under_domain(self, app: ASGIApp, elsewhere: ASGIApp) -> ASGIApp:
+        """`elsewhere`: the application as it is found under other names than the page's own."""
+        return StatusDomain(app, lambda: self.book.config.domain, self.published, elsewhere)
 
 
 def _address(config: StatusPageConfig) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackside.server.rules.unit_tests.runner import MAX_EVALUATIONS, run_test_file
+from trackside.server.rules.unit_tests.runner import MAX_EVALUATIONS, PROMETHEUS_2, run_test_file
 
 RULES = """
 groups:
@@ -66,6 +66,51 @@ tests:
     assert second.what == "alert Hihg at 3m (no rule has this name)"
     assert (third.line, third.expected, third.found) == (10, ("load 6",), ("load 5",))
     assert fourth.found == ("nothing",)
+
+
+@pytest.mark.parametrize(
+    ("expr", "once", "now"),
+    [
+        pytest.param("count_over_time(a[1m])", 3, 2, id="a range"),
+        pytest.param("sum_over_time(a[1m] offset 30s)", 720, 510, id="with an offset"),
+        pytest.param("count_over_time(a[1m] @ 60)", 3, 2, id="at a time"),
+        pytest.param("delta(a[1m]) > 0", 60, 60, id="the same either way"),
+        pytest.param("increase(a[30s])", 30, None, id="too short for the windows of today"),
+        pytest.param("count_over_time(a[1m:30s])", 3, 2, id="a subquery"),
+        pytest.param("count_over_time(max_over_time(a[30s])[1m:30s])", 3, 2, id="a range in a subquery"),
+        pytest.param("count(gone)", 1, None, id="a sample as old as is looked back"),
+    ],
+)
+def test_a_check_that_held_with_the_windows_of_prometheus_2_says_so(run, expr, once, now):
+    """The values of `once` are those of promtool 2.42."""
+    result = run(f"""
+tests:
+- interval: 30s
+  input_series: [{{series: a, values: '0+30x20'}}, {{series: gone, values: 1}}]
+  promql_expr_test:
+  - {{expr: '{expr}', eval_time: 5m, exp_samples: [{{labels: '{{}}', value: {once}}}]}}
+  - {{expr: '{expr}', eval_time: 5m, exp_samples: [{{labels: '{{}}', value: -1}}]}}
+""")
+    assert [failure.hint for failure in result.tests[0].failures] == ([] if once == now else [PROMETHEUS_2]) + [""]
+    assert result.tests[0].failures[0].found == ("nothing" if now is None else f"{{}} {now}",)
+
+
+def test_an_alert_that_fired_with_the_windows_of_prometheus_2_says_so(run):
+    rules = "groups: [{name: g, rules: [{alert: High, expr: 'count_over_time(a[1m]) > 2', for: 1m}]}]"
+    result = run(
+        """
+evaluation_interval: 30s
+tests:
+- interval: 30s
+  input_series: [{series: a, values: '1x9'}]
+  alert_rule_test:
+  - {eval_time: 2m, alertname: High, exp_alerts: [{}]}
+  - {eval_time: 1m30s, alertname: High, exp_alerts: []}
+  - {eval_time: 1m, alertname: High, exp_alerts: [{}]}
+""",
+        rules,
+    )
+    assert [(failure.line, failure.hint) for failure in result.tests[0].failures] == [(10, ""), (8, PROMETHEUS_2)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from trackside.exceptions import ParseError
-from trackside.jobs.failures import raised_last, shown_traceback
+from trackside.jobs.failures import raised_last, shown_error, shown_traceback
 from trackside.jobs.payloads import IsSecret, inflated, shown
 from trackside.jobs.redis_store import RedisStore, text
 from trackside.jobs.rq.attempts import MAX_TRACEBACK_BYTES, Stream, attempts, result
@@ -76,7 +76,8 @@ def detail_of(store: RedisStore, keys: Keys, id: str, is_secret: IsSecret) -> Jo
         attempts=runs,
         parents=_parents(parents, parent),
         children=tuple(sorted(text(member).removeprefix(keys.job("")) for member in dependents or ())),
-        extra={label: value[:500] for label, value in zip(_EXTRA.values(), extra, strict=True) if value},
+        # A rate limit or a group may be named by whom it is for, and that by a token.
+        extra={label: shown_error(value) for label, value in zip(_EXTRA.values(), extra, strict=True) if value},
     )
 
 

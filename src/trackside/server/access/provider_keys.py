@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import httpx
-import jwt
 
 from trackside.server.clock import Clock
 
@@ -37,6 +36,8 @@ class ProviderKeys:
         return self._keys.get(key_id)
 
     async def _fetch(self, now_ms: int) -> None:
+        import jwt  # noqa: PLC0415 - with all of its cryptography, for those who have such a provider
+
         try:
             response = await self._client.get(self.url, timeout=5)
             response.raise_for_status()

@@ -8,8 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import jwt
-
 from trackside.server.access.config import JwtConfig
 from trackside.server.access.provider_keys import ProviderKeys
 from trackside.server.access.roles import Identity, Role
@@ -56,6 +54,8 @@ class Tokens:
         return identity
 
     async def _claims(self, token: str, now_s: int) -> Mapping[str, Any] | None:
+        import jwt  # noqa: PLC0415 - with all of its cryptography, for those who have an identity provider
+
         config = self._config
         try:
             if self._secret:

@@ -27,6 +27,13 @@ class Bounds:
     ends_ms: Int64s
     """Shape (t,), not decreasing: `@` makes them all equal."""
     range_ms: int
+    left_closed: bool = False
+    """With the sample at its very beginning, as in Prometheus 2."""
+
+    @property
+    def after_ms(self) -> Int64s:
+        """The samples of each window are later than this."""
+        return self.ends_ms - (self.range_ms + self.left_closed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +121,7 @@ def _marked(
 
 
 def _edges(times_ms: Int64s, bounds: Bounds) -> tuple[Int64s, Int64s]:
-    lo = np.searchsorted(times_ms, bounds.ends_ms - bounds.range_ms, side="right")
+    lo = np.searchsorted(times_ms, bounds.after_ms, side="right")
     hi = np.searchsorted(times_ms, bounds.ends_ms, side="right")
     return lo, hi
 

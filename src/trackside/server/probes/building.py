@@ -8,7 +8,6 @@ from pathlib import Path
 
 from trackside.exceptions import ConfigError
 from trackside.server.probes.config import CheckConfig, ProbeTlsConfig
-from trackside.server.probes.dns import DnsProbe
 from trackside.server.probes.http import HttpProbe
 from trackside.server.probes.network import Network, TlsWish
 from trackside.server.probes.result import Kind, ProbeResult
@@ -33,6 +32,8 @@ class Probes:
             ConfigError: the file of an authority cannot be read.
         """
         if check.kind is Kind.DNS:
+            from trackside.server.probes.dns import DnsProbe  # noqa: PLC0415 - a library that few have a need of
+
             return DnsProbe(self._network, check)
         tls = TlsWish(self._context(check.tls, check.name), check.tls.server_name, check.certificate_valid_for / 1000)
         match check.kind:

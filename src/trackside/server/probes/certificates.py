@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from cryptography import x509
-
 MAX_CERTIFICATES = 20
 MAX_NAMES = 20
 MAX_CHARS = 500
@@ -16,6 +14,8 @@ MAX_CHARS = 500
 
 def expiry_s(chain: Sequence[bytes]) -> float | None:
     """Unix time of the earliest end; None when none of them can be read. `chain`: certificates as DER."""
+    from cryptography import x509  # noqa: PLC0415 - a large library, for those who check servers with certificates
+
     ends: list[float] = []
     for der in chain[:MAX_CERTIFICATES]:
         try:
@@ -28,6 +28,8 @@ def expiry_s(chain: Sequence[bytes]) -> float | None:
 
 def about(chain: Sequence[bytes]) -> Mapping[str, str]:
     """Of the server's own certificate: whose it is, who says so, and its fingerprint; {} when it cannot be read."""
+    from cryptography import x509  # noqa: PLC0415 - as above
+
     try:
         own = x509.load_der_x509_certificate(chain[0])
         names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from trackside.server.probes.address import wrong_with
 from trackside.server.probes.conditions import Condition, placeholders_of
-from trackside.server.probes.dns_question import question_of
 from trackside.server.probes.heartbeats.config import HeartbeatConfig
 from trackside.server.probes.json_path import parsed_path
 from trackside.server.probes.maintenance import MaintenanceConfig
@@ -242,6 +241,8 @@ class CheckConfig(Section):
         if self.basic_auth is not None and self.bearer_token.get_secret_value():
             raise ValueError("bearer_token: there is basic_auth already, and one request has one of them")
         if self.kind is Kind.DNS:
+            from trackside.server.probes.dns_question import question_of  # noqa: PLC0415 - few ask name servers
+
             question_of(self.url, self.record, self.rcode)
         return self
 

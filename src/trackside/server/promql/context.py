@@ -32,6 +32,8 @@ class Query:
     step_ms: int
     """0 for an instant query."""
     is_range: bool
+    left_closed: bool = False
+    """Whether the sample at the very beginning of a window is in it, as in Prometheus 2."""
     samples_read: int = field(default=0)
     _held: int = field(default=0)
     _series: int = field(default=0)

@@ -34,10 +34,14 @@ class Engine:
         limits: QueryLimits | None = None,
         lookback_ms: int = DEFAULT_LOOKBACK_MS,
         subquery_step_ms: int = DEFAULT_SUBQUERY_STEP_MS,
+        *,
+        left_closed: bool = False,
     ) -> None:
+        """`left_closed`: with the sample at the very beginning of each window, as Prometheus 2 had it."""
         self._querier = querier
         self.limits = limits or QueryLimits()
-        self._lookback_ms = lookback_ms
+        self._lookback_ms = lookback_ms + left_closed
+        self._left_closed = left_closed
         self._subquery_step_ms = subquery_step_ms
         self._parse = lru_cache(maxsize=PARSED_QUERIES)(parse)
 
@@ -97,6 +101,7 @@ class Engine:
             end_ms=end_ms,
             step_ms=step_ms,
             is_range=is_range,
+            left_closed=self._left_closed,
         )
 
 

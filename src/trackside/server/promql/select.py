@@ -79,13 +79,12 @@ def over_windows(expr: Expr, context: Context, kernel: Kernel, least: int = 1) -
 
 def _bounds(expr: RangeExpr, context: Context) -> Bounds:
     outer = expr.selector if isinstance(expr, MatrixSelector) else expr
-    return Bounds(context.references(outer.at, outer.offset_ms), expr.range_ms)
+    return Bounds(context.references(outer.at, outer.offset_ms), expr.range_ms, context.query.left_closed)
 
 
 def _range_frames(expr: RangeExpr, context: Context, bounds: Bounds) -> Iterator[Frame]:
-    start_ms, end_ms = int(bounds.ends_ms[0]) - bounds.range_ms, int(bounds.ends_ms[-1])
     if isinstance(expr, MatrixSelector):
-        return _frames(expr.selector, context, start_ms, end_ms)
+        return _frames(expr.selector, context, int(bounds.after_ms[0]), int(bounds.ends_ms[-1]))
     return _subquery_frames(expr, context, bounds)
 
 
@@ -100,7 +99,7 @@ def _frames(selector: VectorSelector, context: Context, after_ms: int, end_ms: i
 def _subquery_frames(expr: Subquery, context: Context, bounds: Bounds) -> Iterator[Frame]:
     """The inner expression at the multiples of the step that some window holds, as if it had been recorded."""
     step_ms = expr.step_ms or context.query.subquery_step_ms
-    first = (int(bounds.ends_ms[0]) - bounds.range_ms) // step_ms + 1
+    first = int(bounds.after_ms[0]) // step_ms + 1
     last = int(bounds.ends_ms[-1]) // step_ms
     context.query.limits.check_samples(last - first + 1)
     grid = np.arange(first, last + 1, dtype=np.int64) * step_ms
@@ -120,8 +119,7 @@ def _subquery_frames(expr: Subquery, context: Context, bounds: Bounds) -> Iterat
 def _inside(times_ms: Int64s, bounds: Bounds) -> Bools:
     """Which times lie in any window."""
     window = np.searchsorted(bounds.ends_ms, times_ms, side="left")
-    end_ms = bounds.ends_ms[np.minimum(window, len(bounds.ends_ms) - 1)]
-    return times_ms > end_ms - bounds.range_ms
+    return times_ms > bounds.after_ms[np.minimum(window, len(bounds.ends_ms) - 1)]
 
 
 def _selected(parts: list[Vector], expr: VectorSelector | RangeExpr, context: Context) -> Vector:
@@ -140,8 +138,7 @@ def raw_series(expr: Expr, context: Context) -> tuple[Series, ...]:
     bounds = _bounds(expr, context)
     found = []
     for frame in _range_frames(expr, context, bounds):
-        end_ms = int(bounds.ends_ms[-1])
-        rows = (frame.times_ms > end_ms - bounds.range_ms) & (frame.times_ms <= end_ms)
+        rows = (frame.times_ms > bounds.after_ms[-1]) & (frame.times_ms <= bounds.ends_ms[-1])
         times_ms, values = frame.times_ms[rows], frame.values[rows]
         valid = ~is_marker(values) if frame.has_markers else np.ones(values.shape, dtype=bool)
         context.query.holds(values.size)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from html import escape
+from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
-
-from markdown_it.token import Token
 
 from trackside.exceptions import QueryError, TemplateError
 from trackside.model.labels import Labels, quoted
@@ -17,6 +16,9 @@ from trackside.server.promql.syntax import Aggregate, Binary, Call
 from trackside.server.rules.template_functions import QueryNeeded
 from trackside.server.rules.templates import Expansion, ExternalFacts, compiled
 from trackside.server.runbooks.chapters import Chapter, markdown
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 MOST_QUERIES = 50
 
@@ -96,6 +98,8 @@ class _Writing:
 
 
 def _html(text: str) -> Token:
+    from markdown_it.token import Token  # noqa: PLC0415 - with the first runbook
+
     """What we wrote ourselves, every foreign part of it escaped."""
     return Token("html_block", "", 0, content=text)
 

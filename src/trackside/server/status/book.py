@@ -11,14 +11,16 @@ from functools import partial
 from typing import TypeVar
 
 from trackside.exceptions import TracksideError
+from trackside.model.alerts import Alert
 from trackside.model.durations import format_duration
 from trackside.server.backend import MetricsBackend
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database
 from trackside.server.status import store
 from trackside.server.status.config import ComponentConfig, StatusPageConfig
-from trackside.server.status.incidents import StatusError, Written, due, new_incident, new_update
+from trackside.server.status.incidents import Alerts, StatusError, Written, due, new_incident, new_update
 from trackside.server.status.model import MINUTE_MS, Incident, Minutes, State, Update
+from trackside.server.status.spells import Ended
 from trackside.server.status.states import (
     minutes_by_day,
     open_minutes,
@@ -58,6 +60,7 @@ class StatusBook:
         self.config = StatusPageConfig()
         self._window = format_duration(LEAST_WINDOW_MS)
         self._kept = store.Kept({}, {}, ())
+        self._ended = Ended(ports.clock.now_ms())
         self._tick, self._loading = asyncio.Lock(), asyncio.Lock()
         self.view = view_of(self.config, self._kept, ports.clock.now_ms(), has_logo=False)
         self.version = 0
@@ -70,6 +73,11 @@ class StatusBook:
         self.config, self.has_logo = config, has_logo
         self._window = format_duration(max(LEAST_WINDOW_MS, 3 * interval_ms))
         await self._load(self._ports.clock.now_ms())
+
+    def hear(self, alerts: Sequence[Alert]) -> None:
+        """What rules say of their alerts, at each evaluation."""
+        if self.config.incidents:
+            self._ended.hear(alerts, {rule.alert for rule in self.config.incidents})
 
     async def tick(self, now_ms: int) -> None:
         if not self.config.components and not self._kept.incidents and not self.config.incidents:
@@ -178,7 +186,8 @@ class StatusBook:
         return states
 
     async def _incidents_due(self, now_ms: int) -> None:
-        todo = due(self.config.incidents, self._ports.firing(), self._kept.incidents, now_ms)
+        alerts = Alerts(self._ports.firing(), self._ended.take(now_ms))
+        todo = due(self.config.incidents, alerts, self._kept.incidents, now_ms)
         for incident in todo.opened:
             await self._write(partial(_opened, incident, store.Audit(now_ms, "", f"opened by {incident.alert}", 0)))
         for incident, update in todo.updates:

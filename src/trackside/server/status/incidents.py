@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trackside.exceptions import TracksideError
 from trackside.server.status.config import IncidentRuleConfig
 from trackside.server.status.model import Incident, IncidentState, Update
+from trackside.server.status.spells import Spell
 
 MAX_TITLE, MAX_TEXT = 200, 10_000
 IMPACTS = ("minor", "major", "maintenance")
@@ -89,26 +90,50 @@ class Due:
     updates: tuple[tuple[Incident, Update], ...] = ()
 
 
-def due(
-    rules: Sequence[IncidentRuleConfig], firing_ms: Mapping[str, int], incidents: Sequence[Incident], now_ms: int
-) -> Due:
-    """`firing_ms`: name of each alert that fires, and since when; of several, the longest.
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Those that may open incidents."""
 
-    What an alert has opened ends with it, unless a person has written in it: then a person says when it is over.
+    firing_ms: Mapping[str, int]
+    """Name of each that fires, and since when; of several, the longest."""
+    ended: Sequence[Spell] = ()
+    """Those that have ended since the last time."""
+
+
+def due(rules: Sequence[IncidentRuleConfig], alerts: Alerts, incidents: Sequence[Incident], now_ms: int) -> Due:
+    """What an alert has opened ends with it, unless a person has written in it: then a person says when it is over.
+    An alert that came and went since the last time is in the history all the same, with its true times.
     Maintenance begins and ends at its times, unless a person was faster.
     """
     by_alert = {one.alert: one for one in incidents if one.alert and not one.state.is_over}
     opened, updates = [], []
     for rule in rules:
-        since_ms = firing_ms.get(rule.alert)
+        since_ms = alerts.firing_ms.get(rule.alert)
+        ended = [] if rule.alert in by_alert else _of_rule(rule, alerts.ended)
+        if ended:
+            opened.append(_over(rule, min(one.starts_ms for one in ended), max(one.ends_ms for one in ended)))
         if since_ms is not None and rule.alert not in by_alert and now_ms - since_ms >= rule.after:
             update = Update(now_ms, IncidentState.INVESTIGATING, rule.text)
             opened.append(Incident(0, rule.title, rule.impact, rule.components, since_ms, None, (update,), rule.alert))
     for alert, incident in by_alert.items():
-        if alert not in firing_ms and not incident.is_by_hand:
-            updates.append((incident, Update(now_ms, IncidentState.RESOLVED, RESOLVED_TEXT)))
+        if alert not in alerts.firing_ms and not incident.is_by_hand:
+            ends_ms = max((one.ends_ms for one in alerts.ended if one.alert == alert), default=now_ms)
+            at_ms = max(ends_ms, incident.updates[-1].at_ms)
+            updates.append((incident, Update(at_ms, IncidentState.RESOLVED, RESOLVED_TEXT)))
     updates += [(one, said) for one in incidents if (said := _of_maintenance(one, now_ms)) is not None]
     return Due(tuple(opened), tuple(updates))
+
+
+def _of_rule(rule: IncidentRuleConfig, ended: Sequence[Spell]) -> list[Spell]:
+    return [one for one in ended if one.alert == rule.alert and one.ends_ms - one.starts_ms >= rule.after]
+
+
+def _over(rule: IncidentRuleConfig, starts_ms: int, ends_ms: int) -> Incident:
+    told = (
+        Update(starts_ms, IncidentState.INVESTIGATING, rule.text),
+        Update(ends_ms, IncidentState.RESOLVED, RESOLVED_TEXT),
+    )
+    return Incident(0, rule.title, rule.impact, rule.components, starts_ms, ends_ms, told, rule.alert)
 
 
 def _of_maintenance(incident: Incident, now_ms: int) -> Update | None:

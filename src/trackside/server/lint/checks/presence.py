@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from trackside.model.labels import METRIC_NAME
 from trackside.model.matchers import Matcher, MatchOp
+from trackside.server.lint.checks.texts import labels_in
 from trackside.server.lint.facts import REPLICA_LABELS, Facts, metric_name
 from trackside.server.lint.finding import Level, Problem, Subject
 from trackside.server.lint.reading import comparisons, replaced, text_of, walk_with_path
@@ -23,6 +24,7 @@ MOST_VALUES = 50
 _OWN = ("ALERTS", "ALERTS_FOR_STATE")
 # Written by the scrape itself, whatever becomes of the target, or by the server that also evaluates the rule.
 _ALWAYS_THERE = re.compile(r"up|scrape_.*|probe_.*|trackside_.*")
+_MOMENT = re.compile(r".*_timestamp(_seconds|_ms)?")
 # Values of these come and go with what happens: a 5xx that never was is good news.
 _OUTCOMES = re.compile(r"[0-9.x^$|\[\]()+*?-]+|.*(fail|err|timeout|denied|refus|drop).*", re.I)
 
@@ -58,9 +60,13 @@ def silent_when_gone(subject: Subject, facts: Facts) -> Iterator[Problem]:
         name = metric_name(selector)
         if not name or name in asked or _always_there(name, facts) or facts.is_counter(name):
             continue
+        is_moment = _MOMENT.fullmatch(name) is not None
+        if is_moment and limit == 0 and facts.watches_targets:
+            # That something never happened is said by a process that is there; whether it is, by another alert.
+            continue
         text = text_of(selector)
-        is_whole = isinstance(unwrapped(vector), VectorSelector) and not _has_entities(selector, facts)
-        left = f"sum({text})" if limit == 0 and is_whole else text_of(vector)
+        is_whole = isinstance(unwrapped(vector), VectorSelector) and not _has_entities(subject, selector, facts)
+        left = f"sum({text})" if limit == 0 and is_whole and not is_moment else text_of(vector)
         better = f"{left} {compared.op} {limit:g} or absent({text})"
         yield Problem(
             f"when whoever has {name} is gone there is no series, and so no alert, in the worst case of all; "
@@ -88,11 +94,14 @@ def _main_condition(expr: Expr) -> Expr:
     return rebuilt(expr, narrowed)
 
 
-def _has_entities(selector: VectorSelector, facts: Facts) -> bool:
+def _has_entities(subject: Subject, selector: VectorSelector, facts: Facts) -> bool:
     """Whether there is a series for each of several things, none of which stands for the others."""
     names = facts.label_names(metric_name(selector))
     if names is None:
-        return len(selector.matchers) > 1
+        if len(selector.matchers) > 1:
+            return True
+        # What the message names one of.
+        names = frozenset(label for text in subject.annotations.values() for label in labels_in(text))
     return bool(names - {"job", *REPLICA_LABELS})
 
 

@@ -27,7 +27,7 @@ def unknown_label_in_text(subject: Subject, facts: Facts) -> Iterator[Problem]:
     if known is None:
         return
     for annotation, text in (*subject.annotations.items(), *subject.labels.items()):
-        for name in dict.fromkeys(_labels_in(text)):
+        for name in dict.fromkeys(labels_in(text)):
             if name not in known:
                 has = f"has {', '.join(sorted(known))}" if known else "has no labels"
                 yield Problem(
@@ -60,7 +60,7 @@ def no_runbook(subject: Subject, facts: Facts) -> Iterator[Problem]:
         yield Problem("there is no runbook for this alert, though others have one", level=Level.INFO)
 
 
-def _labels_in(text: str) -> list[str]:
+def labels_in(text: str) -> list[str]:
     """Without those that it asks for before: whoever wrote that knows that they may be missing."""
     actions = _ACTION.findall(text)
     asked_for = {found[1] or found[2] for one in actions if _CONDITION.match(one) for found in _USED.findall(one)}

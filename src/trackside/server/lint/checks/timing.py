@@ -35,10 +35,10 @@ def short_range(subject: Subject, facts: Facts) -> Iterator[Problem]:
 
 
 def short_wait(subject: Subject, facts: Facts) -> Iterator[Problem]:
-    """L11: a `for` that a single evaluation fulfils."""
-    if subject.kind == "alert" and 0 < subject.for_ms < 2 * subject.interval_ms:
+    """L11: a `for` that ends with the very next evaluation. One that is longer by a little waits for the one after."""
+    if subject.kind == "alert" and 0 < subject.for_ms <= subject.interval_ms:
         yield Problem(
-            f"for: {format_duration(subject.for_ms)} is less than two evaluations, "
-            f"{format_duration(subject.interval_ms)} apart: it does not tell a moment from a state",
+            f"for: {format_duration(subject.for_ms)} is over at the next evaluation, "
+            f"{format_duration(subject.interval_ms)} later: it does not tell a moment from a state",
             level=Level.INFO,
         )

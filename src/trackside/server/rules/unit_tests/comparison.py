@@ -28,6 +28,8 @@ class Failure:
     """Of an error; else what was expected and what was found differ."""
     expected: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
+    hint: str = ""
+    """Why it may be so, and was not once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trackside.exceptions import ConfigError, QueryError
@@ -44,6 +44,7 @@ from trackside.server.yamlfile import YamlDocument, read_file
 
 MAX_EVALUATIONS = 1_000_000
 """Of all groups in one test: a mistyped `eval_time` must not run for days."""
+PROMETHEUS_2 = "Prometheus 2 counted the sample at the window's beginning; since 3.0 it does not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,31 @@ def run_test_file(file: Path, only: str = "") -> FileResult:
         return FileResult(str(file), errors=tuple(str(error).split("\n")))
     wanted = re.compile(only)
     results = tuple(
-        asyncio.run(_Run(parsed, document, groups, index).run())
+        _result(_Run(parsed, document, groups, index))
         for index, test in enumerate(parsed.tests)
         if wanted.search(test.name)
     )
     return FileResult(str(file), results, notes=notes)
+
+
+def _result(run: _Run) -> TestResult:
+    """With a hint at what would hold with the windows of Prometheus 2, for which most such files were written."""
+    result = asyncio.run(run.run())
+    if not result.failures or _is_broken(result):
+        return result
+    once = asyncio.run(_Run(run.file, run.document, run.configs, run.index, left_closed=True).run())
+    if _is_broken(once):
+        return result
+    still = {(failure.line, failure.what) for failure in once.failures}
+    hinted = (
+        failure if (failure.line, failure.what) in still else replace(failure, hint=PROMETHEUS_2)
+        for failure in result.failures
+    )
+    return replace(result, failures=tuple(hinted))
+
+
+def _is_broken(result: TestResult) -> bool:
+    return any(failure.reason for failure in result.failures)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +122,8 @@ class _Run:
     document: YamlDocument
     configs: Sequence[RuleGroupConfig]
     index: int
+    left_closed: bool = False
+    """Windows as in Prometheus 2."""
     failures: list[Failure] = field(default_factory=list)
     store: ScratchStore = field(default_factory=ScratchStore)
     inputs: Inputs = field(default_factory=Inputs)
@@ -111,7 +134,8 @@ class _Run:
         return self.file.tests[self.index]
 
     async def run(self) -> TestResult:
-        engine = Engine(self.store, subquery_step_ms=self.file.evaluation_interval)
+        step_ms = self.file.evaluation_interval
+        engine = Engine(self.store, subquery_step_ms=step_ms, left_closed=self.left_closed)
         test = self.test
         self._read_inputs()
         self._check_length()
