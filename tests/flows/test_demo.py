@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -37,7 +38,11 @@ def test_a_check_that_is_too_short_says_what_it_missed():
 
 @pytest.fixture
 def login_link() -> Iterator[str]:
-    process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Shells have what they start in the background ignore Ctrl-C: perhaps the tests, and then all that they start.
+    as_in_front = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=as_in_front
+    )
     try:
         for line in process.stdout:
             if found := re.search(r"http://\S+/login\?key=\S+", line):
