@@ -132,6 +132,11 @@ def test_an_alert_leads_to_its_own_page(visit: Visit, fakes: SimpleNamespace) ->
     ("name", "shown"),
     [
         pytest.param("TargetDown", "TargetDown", id="short"),
+        pytest.param(
+            "/api/v1/channels/{channel_id}/messages",
+            "/<wbr>api/<wbr>v1/<wbr>channels/<wbr>{channel_<wbr>id}/<wbr>messages",
+            id="a path",
+        ),
         pytest.param("KubePersistentVolumeFillingUp", "Kube<wbr>Persistent<wbr>Volume<wbr>Filling<wbr>Up", id="long"),
         pytest.param(
             "instance:<node>_cpu:rate5m_total", "instance:&lt;node&gt;_<wbr>cpu:<wbr>rate5m_<wbr>total", id="escaped"

@@ -43,7 +43,7 @@ _PATTERNS: Mapping[str, str] = {
 }
 _SHORT_NAME = 24
 _MOST_OF_A_DAY_MS = 20 * 3_600_000
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[_:.])(?=\w)")
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[_:.])(?=\w)|(?<=/)(?=[\w{])")
 
 NAVIGATION = (
     ("overview", "/", "Overview", "o"),
@@ -166,7 +166,8 @@ def span_style(start_ms: int, end_ms: int) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name such as KubePersistentVolumeFillingUp, that may be broken where its words meet; short ones need not."""
+    """A name such as KubePersistentVolumeFillingUp, or a path, that may be broken where its words meet; short ones need
+    not."""
     return Markup("<wbr>").join(_WORDS.split(name) if len(name) > _SHORT_NAME else [name])
 
 
