@@ -1,6 +1,7 @@
 # make demo   set up, then start the server, a shop, a worker and traffic; prints one address
 #             SYSTEM=luster: another system in the shop's place, one of examples/
 # make test   set up, then run the tests
+# make live   run the tests that look at a clock, which need the machine for themselves
 # make check  formatting, lint, types, import order
 # make bench  the measured promises, as ratios to the peers
 # make conformance  the cases of CONFORMANCE (../shared/conformance) that an Alertmanager and rules have to pass
@@ -25,7 +26,7 @@ KILLS ?= 200
 CONFORMANCE ?= ../shared/conformance
 OURS := $(abspath $(BIN))/trackside
 SERVE := $(OURS) serve --no-auth --config {config} --data-dir {data} --listen 127.0.0.1:{port}
-.PHONY: help demo test check bench conformance crash docs frontend format clean
+.PHONY: help demo test live check bench conformance crash docs frontend format clean
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -36,7 +37,11 @@ demo: $(VENV)/.$(if $(EXAMPLE),examples,demo) $(FRONTEND)
 # Tests start some hundred interpreters; each would compile everything anew.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev $(LIBRARIES) $(FRONTEND)
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m 'not live' $(ARGS)
+
+# Apart from the others, which would make everything late.
+live: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 3 -m live tests/alerting $(ARGS)
 
 check: $(VENV)/.dev $(FRONTEND)
 	$(BIN)/ruff format --check

@@ -86,7 +86,7 @@ def test_whoever_asks_takes_us_for_an_alertmanager(tmp_path):
     assert found.returncode == 0, found.stdout[-8_000:] + found.stderr[-2_000:]
 
 
-@pytest.mark.slow
+@pytest.mark.live
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("arguments", LIVE.values(), ids=LIVE)
 def test_rules_live_as_in_prometheus(tmp_path, monkeypatch, arguments):
