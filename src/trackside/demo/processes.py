@@ -6,12 +6,14 @@ import asyncio
 import ctypes
 import fcntl
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -19,6 +21,7 @@ _LIBC = ctypes.CDLL(None)
 
 RESTART_AFTER_S = 1.0
 GRACE_S = 8.0
+_others = cycle(random.sample(range(10_000, 20_000), 10_000))
 
 
 @dataclass(slots=True)
@@ -92,8 +95,12 @@ class Processes:
 
 
 def free_port(preferred: int) -> int:
-    """`preferred` when nobody listens there, else any free port."""
-    for port in (preferred, 0):
+    """`preferred` when nobody listens there, else (and for 0) another port that is free.
+
+    Not one of those that the system gives to connections, which are above: by the time its process listens, a
+    connection might have it.
+    """
+    for port in (*((preferred,) if preferred else ()), *islice(_others, 20), 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
