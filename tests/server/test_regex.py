@@ -6,7 +6,7 @@ import pytest
 
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
-from trackside.server.regex import compiled, full_match, matches_all, predicate
+from trackside.server.regex import compiled, matches_all, predicate
 
 LABELS = Labels.of(job="shop", path="/pay\nnow")
 
@@ -32,7 +32,7 @@ def test_matcher(matcher, expected):
 
 def test_an_expression_that_backtracks_elsewhere_is_linear_here():
     started = time.process_time()
-    assert not full_match("(a+)+b", "a" * 50_000)
+    assert compiled("(a+)+b").fullmatch("a" * 50_000) is None
     assert time.process_time() - started < 2
 
 

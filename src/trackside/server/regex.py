@@ -39,11 +39,6 @@ def compiled_by_line(pattern: str) -> re2._Regexp:
     return compiled(f"(?-s:{pattern})")
 
 
-def full_match(pattern: str, text: str) -> bool:
-    """Whether `pattern` matches the whole of `text`."""
-    return compiled(pattern).fullmatch(text) is not None
-
-
 def predicate(matcher: Matcher, read: Callable[[str], re2._Regexp] = compiled) -> Callable[[str], bool]:
     """The test a matcher puts to a label's value ("" for an absent label). `read`: how its pattern is understood.
 
