@@ -86,6 +86,20 @@ def no_threads(monkeypatch):
     return monkeypatch
 
 
+@pytest.fixture
+def started_threads(monkeypatch):
+    """Those that the test's own thread starts from here on: what earlier tests left may start some at any time."""
+    own, begin, started = threading.current_thread(), threading.Thread.start, []
+
+    def start(self):
+        begin(self)
+        if threading.current_thread() is own:
+            started.append(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return started
+
+
 @pytest.fixture(scope="session")
 def postgres_url():
     """postgresql://… of an empty database that may be written to. Tests use tables of their own."""

@@ -56,17 +56,16 @@ def test_without_a_thread_nothing_is_flushed_and_nothing_raised(monitor, flushin
     assert monitor.flush(1)
 
 
-def test_a_monitor_that_is_gone_leaves_no_thread(monitor, flushing):
-    before = set(threading.enumerate())
+def test_a_monitor_that_is_gone_leaves_no_thread(monitor, flushing, started_threads):
     other = Monitor("other", environ={})
     Flushing.of(other.context).add(lambda timeout_s: True)
-    assert set(threading.enumerate()) - before
+    assert started_threads
     del other
     until_s = time.monotonic() + 5
-    while set(threading.enumerate()) - before and time.monotonic() < until_s:
+    while any(thread.is_alive() for thread in started_threads) and time.monotonic() < until_s:
         gc.collect()
         time.sleep(0.005)
-    assert not set(threading.enumerate()) - before
+    assert not any(thread.is_alive() for thread in started_threads)
 
 
 def test_a_child_process_flushes_what_is_its_own(monitor, flushing, tmp_path):

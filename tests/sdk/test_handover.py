@@ -1,5 +1,5 @@
 import os
-from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -93,11 +93,17 @@ def test_a_child_that_dies_leaves_nothing(registry):
     assert values(registry)["a_total", ""] == 0
 
 
-def test_no_file_stays_open(registry):
-    before = len(list(Path("/proc/self/fd").iterdir()))
+def test_no_file_stays_open(registry, monkeypatch):
+    files = []
+
+    def opened():
+        files.append(TemporaryFile())  # noqa: SIM115 - whether it is closed is what is tested
+        return files[-1]
+
+    monkeypatch.setattr("trackside.sdk.handover.TemporaryFile", opened)
     for _ in range(5):
         Handover(registry).take()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert [file.closed for file in files] == [True] * 5
 
 
 class Lazy:

@@ -226,7 +226,7 @@ def test_labels_are_never_workers_or_jobs(watching, source, clock, ended):
     assert "job-id" not in text
 
 
-def test_threads_start_and_stop(path, make_source, clock):
+def test_threads_start_and_stop(path, make_source, clock, started_threads):
     looked = threading.Event()
 
     class Signals(type(make_source())):
@@ -237,8 +237,6 @@ def test_threads_start_and_stop(path, make_source, clock):
                 if len(self.cursors) >= 3:
                     looked.set()
 
-    # Other tests of this process may have left some.
-    before = set(threading.enumerate())
     db = Database(path)
     source = Signals(clock)
     watch = JobsWatch({"rq": (source, Pace(interval_s=0.001, most_cost=1.0))}, Ports(db, JobsLedger(db), clock, "one"))
@@ -247,7 +245,9 @@ def test_threads_start_and_stop(path, make_source, clock):
     watch.stop()
 
     assert source.is_closed
-    assert not [each for each in set(threading.enumerate()) - before if each.name.startswith("trackside-jobs")]
+    of_watch = [each for each in started_threads if each.name.startswith("trackside-jobs")]
+    assert of_watch
+    assert not any(each.is_alive() for each in of_watch)
     db.close()
 
 

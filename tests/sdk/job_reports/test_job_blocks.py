@@ -1,5 +1,4 @@
 import asyncio
-import threading
 import time
 
 import pytest
@@ -150,14 +149,13 @@ def test_two_at_once_do_not_say_whose_memory_it_was(monitor, reported):
         pytest.param({"TRACKSIDE_URL": "nowhere"}, id="no address"),
     ],
 )
-def test_without_a_server_nothing_is_reported_and_nothing_is_kept(hub, environ):
+def test_without_a_server_nothing_is_reported_and_nothing_is_kept(hub, environ, started_threads):
     monitor = Monitor("shop", environ={name: value.format(hub.url) for name, value in environ.items()})
-    before = threading.active_count()
     with monitor.job("resize", id="1") as job:
         job.cost(usd=1)
         assert current_spending() is None
     assert monitor.flush_signals()
-    assert threading.active_count() == before
+    assert not started_threads
     assert hub.requests == []
 
 

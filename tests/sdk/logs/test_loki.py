@@ -166,8 +166,7 @@ def test_a_child_process_sends_its_own_lines_only(untouched_logging, written, re
     assert "of the parent" in lines
 
 
-def test_told_not_to_push_it_sends_what_waits_and_stops(untouched_logging, written, receiver):
-    others = set(threading.enumerate())
+def test_told_not_to_push_it_sends_what_waits_and_stops(untouched_logging, written, receiver, started_threads):
     monitor = Monitor(environ={})
     monitor.logs(stream=written, push=receiver.url)
     logging.getLogger("x").info("before")
@@ -175,7 +174,8 @@ def test_told_not_to_push_it_sends_what_waits_and_stops(untouched_logging, writt
     logging.getLogger("x").info("after")
     assert monitor.flush()
     assert [json.loads(line)["message"] for line in receiver.lines] == ["before"]
-    wait_until(lambda: not {thread for thread in threading.enumerate() if thread.name == "trackside-logs"} - others)
+    assert started_threads
+    wait_until(lambda: not any(thread.is_alive() for thread in started_threads))
 
 
 def test_another_address_takes_the_place_of_the_first(untouched_logging, written, receiver):

@@ -108,12 +108,11 @@ def test_it_is_repeated_by_itself(receiver):
     monitor._pusher.stop()
 
 
-def test_without_a_receiver_there_is_no_thread():
-    before = set(threading.enumerate())
+def test_without_a_receiver_there_is_no_thread(started_threads):
     monitor = Monitor("shop", environ={})
     monitor.counter("orders_total").inc()
     assert monitor.flush()
-    assert set(threading.enumerate()) <= before
+    assert not started_threads
 
 
 def test_a_monitor_that_is_not_used_pushes_nothing(receiver, new_monitor):
