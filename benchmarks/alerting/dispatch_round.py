@@ -202,9 +202,9 @@ def free_port() -> int:
 
 
 LIMITS = {
-    "told_s": ("until everybody is told", 1.3),
-    "round_cpu_s": ("processor time of that", 1.8),
-    "repeat_cpu_s": ("processor time of a repetition", 1.0),
+    "told_s": ("until everybody is told", 1.15),
+    "round_cpu_s": ("processor time of that", 1.4),
+    "repeat_cpu_s": ("processor time of a repetition", 0.8),
     "memory_mib": ("memory", 1.55),
 }
 """What our figures may be, in those of the best Alertmanager."""

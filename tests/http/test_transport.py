@@ -295,3 +295,17 @@ def test_a_second_address_is_tried(run):
             assert (await asking.get(server.url.replace("127.0.0.1", "localhost"))).content == b"a 1\n"
 
     run(test)
+
+
+def test_without_a_context_nothing_is_said_in_the_clear_that_wants_tls(run):
+    async def story():
+        async with (
+            Server() as server,
+            httpx.AsyncClient(transport=KeepAliveTransport(None), trust_env=False) as asking,
+        ):
+            assert (await asking.get(server.url)).is_success
+            with pytest.raises(httpx.UnsupportedProtocol):
+                await asking.get(server.url.replace("http:", "https:"))
+            assert server.connections == 1
+
+    run(story)

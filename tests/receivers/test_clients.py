@@ -96,3 +96,16 @@ def test_certificates_that_cannot_be_used(tls, error):
 def test_versions_of_tls():
     context = tls_context(TlsConfig(min_version="TLS12", max_version="TLS12"))
     assert (context.minimum_version.name, context.maximum_version.name) == ("TLSv1_2", "TLSv1_2")
+
+
+@pytest.mark.parametrize(
+    ("login", "header"),
+    [
+        pytest.param("", None, id="nobody"),
+        pytest.param("user:abc-secret@", "Basic dXNlcjphYmMtc2VjcmV0", id="who stands in the address"),
+    ],
+)
+def test_an_address_may_say_who_asks(deliver, integration, new_notification, login, header):
+    told = deliver(lambda url: integration("webhook", url=url.replace("//", f"//{login}"))(url), new_notification())
+    ((_, headers, _),) = told.requests
+    assert headers.get("authorization") == header

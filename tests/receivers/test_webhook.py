@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trackside.exceptions import DeliveryError
-from trackside.server.receivers.fingerprint import fingerprint
+from trackside.server.fingerprint import fingerprint
 from trackside.server.receivers.templates import NotificationTemplates
 from trackside.server.receivers.webhook import Webhook, WebhookConfig, payload
 

@@ -38,6 +38,22 @@ def test_a_late_tick_runs_once_and_keeps_its_beat():
     assert seen == [0, 10_000, 47_000, 50_000]
 
 
+def test_a_tick_says_that_it_wants_to_be_called_sooner():
+    schedule, seen = Schedule(), []
+    # The last two say nothing that changes anything: it is late already, or it would be called before.
+    wishes = {0: 30, 30: None, 100: 130, 130: 50, 131: 900}
+
+    async def tick(now_ms: int) -> int | None:
+        seen.append(now_ms)
+        return wishes.get(now_ms)
+
+    schedule.every(100, tick)
+    for now_ms in range(302):
+        asyncio.run(schedule.run_due(now_ms))
+
+    assert seen == [0, 30, 130, 131, 231]
+
+
 def test_a_tick_that_fails_is_counted_and_does_not_stop_the_others():
     schedule = Schedule()
 

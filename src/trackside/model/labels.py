@@ -13,13 +13,15 @@ class Labels:
     """A set of name=value pairs, sorted by name. Equal sets are equal objects and hash alike."""
 
     # Frozen, and written out: a dataclass would take half of the time that an application takes to import all of us.
-    __slots__ = ("pairs",)
+    __slots__ = ("_hash", "pairs")
     __match_args__ = ("pairs",)
 
     pairs: tuple[tuple[str, str], ...]
+    _hash: int | None
 
     def __init__(self, pairs: tuple[tuple[str, str], ...] = ()) -> None:
         _set(self, "pairs", pairs)
+        _set(self, "_hash", None)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot assign to {name!r}: labels are frozen")
@@ -43,7 +45,12 @@ class Labels:
         return self.pairs >= other.pairs if isinstance(other, Labels) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.pairs)
+        # Kept: the texts of all pairs are asked for theirs, and a label set is looked up in many places.
+        found = self._hash
+        if found is None:
+            found = hash(self.pairs)
+            _set(self, "_hash", found)
+        return found
 
     def __repr__(self) -> str:
         return f"Labels(pairs={self.pairs!r})"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from trackside.server.clock import Clock
 
-Tick = Callable[[int], Awaitable[None]]
+Tick = Callable[[int], Awaitable[int | None]]
+"""Called with the time; when to be called next, should that be before an interval is over."""
 
 _log = logging.getLogger("trackside.server")
 
@@ -92,7 +93,9 @@ class Schedule:
 
     async def _call(self, entry: Entry, now_ms: int) -> None:
         try:
-            await entry.tick(now_ms)
+            sooner_ms = await entry.tick(now_ms)
+            if sooner_ms is not None:
+                entry.due_ms = min(entry.due_ms, max(sooner_ms, now_ms + 1))
         except Exception:  # noqa: BLE001 - one subsystem must not stop the others; counted, and shown on /metrics
             self.failures_total += 1
             _log.exception("a periodic task failed; it will be tried again in %d ms", entry.interval_ms)

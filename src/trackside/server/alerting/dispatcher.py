@@ -32,6 +32,7 @@ from trackside.server.alerting.store import Outgoing
 from trackside.server.alerting.views import Views
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database, Work
+from trackside.server.fingerprint import look_ahead
 
 ALIVE_MS = 1_000
 FORGET_MS = 300_000
@@ -176,6 +177,11 @@ class Dispatcher:
             await self._flush(due[at : at + FLUSHED_AT_ONCE], now_ms)
         await self._keep_house(now_ms)
 
+    @property
+    def next_flush_ms(self) -> int | None:
+        """When the next group is due; None: there is none."""
+        return min((group.next_flush_ms for group in self._groups.values()), default=None)
+
     async def _flush(self, due: Sequence[AlertGroup], now_ms: int) -> None:
         """Decide about these groups, write it down, and begin to send it."""
         decisions: list[Decision] = []
@@ -195,6 +201,8 @@ class Dispatcher:
         settled = self._settle(now_ms)
         if quiet:
             settled.append(store.save_rhythms(quiet))
+        told = (one.message.notification.alerts for one in decisions if one.message is not None)
+        look_ahead(alert.labels for alerts in told for alert in alerts)
         await self._write(decisions, settled)
         self.senders.wake()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
@@ -14,20 +14,24 @@ KeyT = TypeVar("KeyT")
 Tests = list[tuple[str, Callable[[str], bool]]]
 """Names of labels, and what their values are asked."""
 _Entry = tuple[int, KeyT, Tests]
-_NONE: dict[int, dict[str, Any]] = {}
 
 REMEMBERED = 100_000
 """Label sets whose answer is kept; an alert is asked about at each flush, and its labels never change."""
+
+
+class _Named(NamedTuple, Generic[KeyT]):
+    by_value: dict[str, list[_Entry[KeyT]]]
+    """Most lists of matchers name one."""
+    by_beginning: dict[int, dict[str, list[_Entry[KeyT]]]]
+    """By how the value begins; these by their lengths."""
 
 
 class Selection(Generic[KeyT]):
     """Keys, each with the matchers that must hold."""
 
     def __init__(self, entries: Iterable[tuple[KeyT, tuple[Matcher, ...]]]) -> None:
-        self._by_pair: dict[tuple[str, str], list[_Entry[KeyT]]] = {}
-        """By one pair that a label set must have: most lists of matchers name a value."""
-        self._by_beginning: dict[str, dict[int, dict[str, list[_Entry[KeyT]]]]] = {}
-        """By the name of a label and what its value must begin with; these by their lengths."""
+        self._by_name: dict[str, _Named[KeyT]] = {}
+        """By one label that a label set must have."""
         self._others: list[_Entry[KeyT]] = []
         self._known: dict[Labels, tuple[KeyT, ...]] = {}
         self._answers: dict[tuple[KeyT, ...], tuple[KeyT, ...]] = {}
@@ -40,23 +44,26 @@ class Selection(Generic[KeyT]):
             if by.op is MatchOp.EQUAL and by.value:
                 # That it holds is known where the pair is found.
                 tests = _tests(one for one in matchers if one is not by)
-                self._by_pair.setdefault((by.name, by.value), []).append((number, key, tests))
+                self._named(by.name).by_value.setdefault(by.value, []).append((number, key, tests))
                 return
         entry = (number, key, _tests(matchers))
         for by in matchers:
             starts = beginnings(by.value) if by.op is MatchOp.REGEX else None
             if starts is not None:
-                by_length = self._by_beginning.setdefault(by.name, {})
+                by_length = self._named(by.name).by_beginning
                 for start in set(starts):
                     by_length.setdefault(len(start), {}).setdefault(start, []).append(entry)
                 return
         self._others.append(entry)
 
+    def _named(self, name: str) -> _Named[KeyT]:
+        return self._by_name.setdefault(name, _Named({}, {}))
+
     def holding(self, labels: Labels) -> tuple[KeyT, ...]:
         """In the order they were given."""
         found = self._known.get(labels)
         if found is None:
-            if not (self._others or self._by_pair or self._by_beginning):
+            if not (self._others or self._by_name):
                 return ()
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
@@ -69,7 +76,7 @@ class Selection(Generic[KeyT]):
         values = dict(labels.pairs)
         # By number: of several ways in which a value may begin, more than one may hold.
         held: dict[int, KeyT] = {}
-        for number, key, tests in self._candidates(labels):
+        for number, key, tests in self._candidates(values):
             for name, test in tests:
                 if not test(values.get(name, "")):
                     break
@@ -77,12 +84,13 @@ class Selection(Generic[KeyT]):
                 held[number] = key
         return tuple(held[number] for number in sorted(held)) if held else ()
 
-    def _candidates(self, labels: Labels) -> Iterable[_Entry[KeyT]]:
+    def _candidates(self, values: dict[str, str]) -> Iterable[_Entry[KeyT]]:
         candidates = list(self._others)
-        for pair in labels.pairs:
-            candidates += self._by_pair.get(pair, ())
-            name, value = pair
-            for length, by_start in self._by_beginning.get(name, _NONE).items():
+        # The few names that are asked about, and not all that a label set has.
+        for name in self._by_name.keys() & values.keys():
+            value, named = values[name], self._by_name[name]
+            candidates += named.by_value.get(value, ())
+            for length, by_start in named.by_beginning.items():
                 candidates += by_start.get(value[:length], ())
         return candidates
 

@@ -92,6 +92,8 @@ class Outgoing:
     """What the receiver calls the message, once it has taken it."""
     may_be_sent: bool = True
     """False until the decision is written down: what nobody knows of after a crash must not be said before it."""
+    alerts_text: str = ""
+    """Its alerts as they were stored: what is decided is mostly stored once more, unchanged, when it is delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +165,24 @@ def save_told(integration: str, group_id: str, told: Told) -> Work:
 
 
 def decided(one: Outgoing) -> Work:
-    return _saved(one, one.notification.alerts, waiting=True)
+    return _saved(one, waiting=True)
 
 
 def tried(one: Outgoing) -> Work:
     # With its alerts: where the decision could not be written, this is the first that is known of it.
-    return _saved(one, one.notification.alerts, waiting=True)
+    return _saved(one, waiting=True)
 
 
 def finished(one: Outgoing, delivered_ms: int | None) -> Work:
     """Delivered, or given up when `delivered_ms` is None: nothing more will be tried."""
-    return _saved(one, one.notification.alerts[:LOGGED_ALERTS], waiting=False, delivered_ms=delivered_ms)
+    return _saved(one, waiting=False, delivered_ms=delivered_ms)
 
 
-def _saved(one: Outgoing, alerts: Iterable[Alert], *, waiting: bool, delivered_ms: int | None = None) -> Work:
+def _saved(one: Outgoing, *, waiting: bool, delivered_ms: int | None = None) -> Work:
     notification = one.notification
+    alerts = notification.alerts if waiting else notification.alerts[:LOGGED_ALERTS]
+    if not one.alerts_text or len(alerts) < len(notification.alerts):
+        one.alerts_text = _alerts_text(alerts)
     return Row(
         _NOTIFICATION,
         (
@@ -191,7 +196,7 @@ def _saved(one: Outgoing, alerts: Iterable[Alert], *, waiting: bool, delivered_m
             notification.status,
             json_text(sorted({alert.name for alert in notification.alerts})),
             len(notification.alerts),
-            _alerts_text(alerts),
+            one.alerts_text,
             int(waiting),
             one.decided_ms,
             delivered_ms,

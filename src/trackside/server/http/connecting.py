@@ -23,13 +23,16 @@ def origin_of(request: httpx.Request) -> Origin:
     return url.scheme, url.host, port, str(request.extensions.get("sni_hostname") or url.host)
 
 
-async def connected(origin: Origin, context: ssl.SSLContext, timeout_s: float | None) -> Connection:
+async def connected(origin: Origin, context: ssl.SSLContext | None, timeout_s: float | None) -> Connection:
     """
     Raises:
+        httpx.UnsupportedProtocol: TLS is wanted, and there is no context for it.
         httpx.ConnectError: none of the host's addresses takes the connection; its cause says why.
         httpx.ConnectTimeout: none does in time.
     """
-    _, host, port, _ = origin
+    scheme, host, port, _ = origin
+    if scheme == "https" and context is None:
+        raise httpx.UnsupportedProtocol("no way to speak TLS")
     try:
         async with asyncio.timeout(timeout_s):
             addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -42,7 +45,7 @@ async def connected(origin: Origin, context: ssl.SSLContext, timeout_s: float | 
         raise httpx.ConnectError(str(error) or "no connection") from error
 
 
-async def _first(origin: Origin, context: ssl.SSLContext, addresses: list[str]) -> Connection:
+async def _first(origin: Origin, context: ssl.SSLContext | None, addresses: list[str]) -> Connection:
     """
     Raises:
         OSError: there is none; what the last address said.
@@ -70,7 +73,7 @@ async def _first(origin: Origin, context: ssl.SSLContext, addresses: list[str]) 
     raise last
 
 
-async def _attempt(origin: Origin, context: ssl.SSLContext, address: str) -> Connection:
+async def _attempt(origin: Origin, context: ssl.SSLContext | None, address: str) -> Connection:
     scheme, _, port, server_name = origin
     tls, name = (context, server_name) if scheme == "https" else (None, None)
     _, connection = await asyncio.get_running_loop().create_connection(

@@ -29,9 +29,9 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
     """For requests with a body at hand, or none."""
 
     def __init__(
-        self, context: ssl.SSLContext, *, max_idle: int = MAX_IDLE, idle_s: float = IDLE_S, each: int = 1
+        self, context: ssl.SSLContext | None, *, max_idle: int = MAX_IDLE, idle_s: float = IDLE_S, each: int = 1
     ) -> None:
-        """`each`: how many connections to one server may wait."""
+        """`context` None: only for addresses without TLS. `each`: how many connections to one server may wait."""
         self._context = context
         self._max_idle, self._idle_s, self._each = max_idle, idle_s, each
         self._idle: dict[Origin, list[Connection]] = {}
@@ -45,6 +45,7 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
             httpx.ConnectError, httpx.ConnectTimeout: nobody is there.
             httpx.RemoteProtocolError: what comes back is not HTTP.
             httpx.ReadTimeout: the server keeps silent.
+            httpx.UnsupportedProtocol: it wants TLS, which is for another transport.
         """
         origin = origin_of(request)
         if (waiting := self._take(origin)) is not None:

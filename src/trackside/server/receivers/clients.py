@@ -6,10 +6,11 @@ import asyncio
 import os
 import ssl
 import tempfile
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -20,8 +21,7 @@ from trackside.server.receivers.secret import NO_MANAGER
 
 ClientFactory = Callable[[HttpConfig], httpx.AsyncClient]
 
-_WAY = {"tls_config", "enable_http2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header"}
-"""The keys that make a client; the others are said with each request."""
+_AS_IT_IS = {"follow_redirects": False}
 
 IDLE_S = 1.5
 """How long a connection is kept for the next message. Receivers close theirs after two seconds or more, and one that is
@@ -51,9 +51,7 @@ class Clients:
         Raises:
             OSError, ValueError: a certificate or key cannot be used.
         """
-        tls = http.tls_config
-        secrets = (tls.key, *(value for values in http.proxy_connect_header.values() for value in values))
-        way = (http.model_dump_json(include=_WAY), *(secret.get_secret_value() for secret in secrets))
+        tls, way = http.tls_config, http.way
         # A renewed certificate is used without a restart.
         files = tuple(_changed_ns(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
         known = self._open.get(way)
@@ -83,16 +81,17 @@ def http_client(http: HttpConfig) -> httpx.AsyncClient:
         OSError, ValueError: a certificate or key cannot be used.
         DeliveryError: one of them is named by reference.
     """
-    context = tls_context(http.tls_config)
+    context = _contexts(http.tls_config)
     # No cookies: what one receiver sets is not for the next.
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     if http.proxy_url or http.proxy_from_environment:
-        return _by_proxy(http, context, cookies)
+        return _by_proxy(http, context(), cookies)
     # Where no HTTP/2 is asked for, a message costs a quarter of what it costs the client's own way.
-    kept = KeepAliveTransport(context, idle_s=IDLE_S, each=MAX_IDLE_EACH)
-    usual = _Late(lambda: httpx.AsyncHTTPTransport(verify=context, http2=http.enable_http2))
-    mounts = {"http://": kept} if http.enable_http2 else {"http://": kept, "https://": kept}
-    return httpx.AsyncClient(transport=usual, mounts=mounts, cookies=cookies, trust_env=False)
+    kept = partial(KeepAliveTransport, idle_s=IDLE_S, each=MAX_IDLE_EACH)
+    with_tls = _Late(
+        lambda: httpx.AsyncHTTPTransport(verify=context(), http2=True) if http.enable_http2 else kept(context())
+    )
+    return _Direct({"http": kept(None), "https": with_tls}, cookies)
 
 
 def _by_proxy(http: HttpConfig, context: ssl.SSLContext, cookies: CookieJar) -> httpx.AsyncClient:
@@ -114,9 +113,28 @@ def _by_proxy(http: HttpConfig, context: ssl.SSLContext, cookies: CookieJar) -> 
     )
 
 
+class _Direct(httpx.AsyncClient):
+    """Leaves what is sent as it is: whoever sends a message has put in the credentials and follows redirects himself.
+    What the client does besides, about cookies most of all, takes as long as the message."""
+
+    def __init__(self, ways: Mapping[str, httpx.AsyncBaseTransport], cookies: CookieJar) -> None:
+        """`ways`: by the scheme of the address."""
+        mounts = {f"{scheme}://": way for scheme, way in ways.items()}
+        super().__init__(transport=ways["https"], mounts=mounts, cookies=cookies, trust_env=False)
+        self._ways = ways
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **how: Any) -> httpx.Response:
+        way = self._ways.get(request.url.scheme)
+        if way is None or how != _AS_IT_IS or not stream or request.url.userinfo:
+            return await super().send(request, stream=stream, **how)
+        response = await way.handle_async_request(request)
+        response.request = request
+        return response
+
+
 class _Late(httpx.AsyncBaseTransport):
-    """The client's own way, made when it is gone for the first time: to load it takes longer than many messages, and
-    who tells a receiver in the same house never needs it."""
+    """A way made when it is gone for the first time: to load it takes longer than many messages, and who tells a
+    receiver in the same house never needs it."""
 
     def __init__(self, make: Callable[[], httpx.AsyncBaseTransport]) -> None:
         self._make = make
@@ -130,6 +148,14 @@ class _Late(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         if self._made is not None:
             await self._made.aclose()
+
+
+def _contexts(tls: TlsConfig) -> Callable[[], ssl.SSLContext]:
+    """The usual one when it is asked for; any other now, since it can fail."""
+    if tls == TlsConfig():
+        return _usual_context
+    context = _context(tls)
+    return lambda: context
 
 
 def tls_context(tls: TlsConfig) -> ssl.SSLContext:

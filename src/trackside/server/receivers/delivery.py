@@ -6,10 +6,13 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
 
 import httpx
+from pydantic_core import PydanticSerializationError, to_json
 
 from trackside.exceptions import DeliveryError
 from trackside.server.receivers.credentials import credential_headers
@@ -23,6 +26,7 @@ MAX_REDIRECTS = 5
 USER_AGENT = f"trackside/{__version__}"
 GATEWAY_GAVE_UP = frozenset({502, 504})
 """What a proxy answers when it has lost the receiver, perhaps after it had passed the message on."""
+_USUAL_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
@@ -42,9 +46,15 @@ class Request:
         cls, url: str, body: object, http: HttpConfig, headers: Mapping[str, str] | None = None, timeout_ms: float = 0
     ) -> Request:
         """`timeout_ms` 0: as long as usual."""
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        data = text.encode("utf-8", "replace")
-        return cls(url, data, http, headers=headers or {}, timeout_s=timeout_ms / 1000 or TIMEOUT_S)
+        return cls(url, _json_bytes(body), http, headers=headers or {}, timeout_s=timeout_ms / 1000 or TIMEOUT_S)
+
+
+def _json_bytes(body: object) -> bytes:
+    # Twice as fast as the standard library's, which is only needed for halves of surrogate pairs.
+    try:
+        return to_json(body)
+    except (PydanticSerializationError, UnicodeError):
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +79,14 @@ async def post(client_for: ClientFor, request: Request) -> Answer:
     try:
         client = client_for(request.http)
         headers = {
+            **_USUAL_HEADERS,
             "User-Agent": USER_AGENT,
             "Content-Type": request.content_type,
             **request.headers,
             **await credential_headers(request.http, client_for),
         }
         async with asyncio.timeout(request.timeout_s):
-            return await _asked(client, replace(request, headers=headers))
+            return await _asked(client, request, headers)
     except TimeoutError as error:
         raise DeliveryError(f"no answer within {request.timeout_s:g} s", retry=True, maybe_sent=True) from error
     except OSError as error:
@@ -90,27 +101,37 @@ async def post(client_for: ClientFor, request: Request) -> Answer:
         ) from error
 
 
-async def _asked(client: httpx.AsyncClient, request: Request) -> Answer:
-    url = httpx.URL(request.url)
+async def _asked(client: httpx.AsyncClient, request: Request, headers: Mapping[str, str]) -> Answer:
+    url = _parsed(request.url)
+    extensions: dict[str, Any] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), request.timeout_s)}
+    if request.http.tls_config.server_name:
+        extensions["sni_hostname"] = request.http.tls_config.server_name
     for _ in range(MAX_REDIRECTS + 1):
-        async with client.stream(
+        # Made here and not by the client, which compares all that it says with what it says by default.
+        asked = httpx.Request(
             request.method,
             url,
             content=request.body,
-            headers=request.headers,
-            timeout=request.timeout_s,
-            follow_redirects=False,
-            extensions=_extensions(request.http),
-        ) as response:
+            headers=headers,
+            extensions=extensions,
+        )
+        response = await client.send(asked, stream=True, follow_redirects=False)
+        try:
             if not (response.is_redirect and request.http.follow_redirects):
                 return await _answer(response)
             url = _redirected(response)
+        finally:
+            await response.aclose()
     raise DeliveryError(f"redirects more than {MAX_REDIRECTS} times", retry=False)
 
 
-def _extensions(http: HttpConfig) -> dict[str, str]:
-    name = http.tls_config.server_name
-    return {"sni_hostname": name} if name else {}
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """
+    Raises:
+        httpx.InvalidURL: it is none.
+    """
+    return httpx.URL(url)
 
 
 def _redirected(response: httpx.Response) -> httpx.URL:

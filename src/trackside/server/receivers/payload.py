@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from trackside.model.alerts import Alert, AlertState
-from trackside.server.receivers.fingerprint import fingerprint
+from trackside.server.fingerprint import fingerprint
 
 NEVER = "0001-01-01T00:00:00Z"
 """When an alert ends that still fires."""

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlencode
 
 from trackside.model.alerts import Alert, AlertState, Notification
 from trackside.model.labels import Labels, quoted
+from trackside.server.fingerprint import fingerprint
 from trackside.server.gotemplate.times import GoTime
 from trackside.server.gotemplate.values import GoFunction, Object, StringMap
-from trackside.server.receivers.fingerprint import fingerprint
 
 TEXT_ANNOTATIONS = ("summary", "description", "message")
 RUNBOOK_ANNOTATIONS = ("runbook_url", "runbook")

@@ -152,9 +152,11 @@ def _push(one: Any, index: int) -> Push:
 def _fault(push: Push, syntax: Syntax) -> str:
     if not push.labels:
         return "at least one label pair required"
-    for name, _ in (*push.labels, *push.annotations):
-        if not name or (syntax is Syntax.CLASSIC and not _LABEL_NAME.fullmatch(name)):
-            return f"invalid label name {name!r}"
+    for pairs in (push.labels.pairs, push.annotations.pairs):
+        # They are sorted, so that an empty name is the first.
+        for name, _ in pairs if syntax is Syntax.CLASSIC else pairs[:1]:
+            if not name or (syntax is Syntax.CLASSIC and not _LABEL_NAME.fullmatch(name)):
+                return f"invalid label name {name!r}"
     return ""
 
 
@@ -179,13 +181,23 @@ def _labels(content: Mapping[str, Any], key: str) -> Labels:
         return Labels()
     if not isinstance(pairs, dict):
         raise InputError(f"{key}: expected an object")
+    _check(key, pairs)
+    shared = [_shared(pair) if len(pair[1]) <= SHARED_CHARS else pair for pair in pairs.items() if pair[1]]
+    return Labels(tuple(sorted(shared)))
+
+
+def _check(key: str, pairs: Mapping[str, Any]) -> None:
+    try:
+        # All at once: nearly always there is nothing to find.
+        if _is_utf8("".join(pairs)) and _is_utf8("".join(pairs.values())):
+            return
+    except TypeError:
+        pass
     for name, value in pairs.items():
         if not isinstance(value, str):
             raise InputError(f"{key}: the value of {name!r} is no text")
         if not (_is_utf8(name) and _is_utf8(value)):
             raise InputError(f"{key}: {name!r} is not UTF-8")
-    shared = [_shared(pair) if len(pair[1]) <= SHARED_CHARS else pair for pair in pairs.items() if pair[1]]
-    return Labels(tuple(sorted(shared)))
 
 
 @lru_cache(maxsize=4_096)

@@ -9,7 +9,7 @@ from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.alerting.silences.silence import Silence
 from trackside.server.alerting.views import AlertView, GroupView
-from trackside.server.receivers.fingerprint import fingerprint
+from trackside.server.fingerprint import fingerprint
 from trackside.server.web.api.times import rfc3339
 
 Json = dict[str, object]

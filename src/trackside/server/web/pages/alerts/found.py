@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.model.rules import RuleStatus
-from trackside.server.receivers.fingerprint import fingerprint as fingerprint_elsewhere
+from trackside.server.fingerprint import fingerprint as fingerprint_elsewhere
 from trackside.server.web.console import Console
 from trackside.server.web.verdict import alert_level, fingerprint
 
