@@ -41,7 +41,7 @@ test: $(VENV)/.dev $(LIBRARIES) $(FRONTEND)
 
 # Apart from the others, which would make everything late.
 live: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 -m live tests/alerting $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m live tests/alerting $(ARGS)
 
 check: $(VENV)/.dev $(FRONTEND)
 	$(BIN)/ruff format --check

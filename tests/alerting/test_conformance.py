@@ -1,5 +1,9 @@
-"""Black-box cases that hold for the real Alertmanager and Prometheus, run on our server; `make conformance` has all."""
+"""Black-box cases that hold for the real Alertmanager and Prometheus, run on our server.
 
+Of files, routes and templates the other tests take the cases in process; `make conformance` has all.
+"""
+
+import json
 import os
 import shlex
 import socket
@@ -14,11 +18,30 @@ import pytest
 
 CONFORMANCE = Path(os.environ.get("TRACKSIDE_CONFORMANCE") or Path(__file__).parents[3] / "shared" / "conformance")
 PROGRAMS = CONFORMANCE / "alerting"
-QUICK = ["own/filters.yaml", "upstream/inhibit_silence.yaml"]
+SCENARIOS = [
+    "own/amtool.yaml",
+    "own/api.yaml",
+    "own/filters.yaml",
+    "own/grouping.yaml",
+    "own/newer.yaml",
+    "own/receivers.yaml",
+    "upstream/inhibit_silence.yaml",
+    "upstream/send.yaml",
+]
+AMTOOL = (0, 33)
+"""The one that the cases were made with."""
+NEWER_AMTOOL = {
+    "amtool-newer",
+    "amtool-status-config-is-parsable-with-every-receiver",
+    "silence-annotations",
+    "utf8-silences-and-inhibition",
+}
+"""Cases that ask an amtool for what that of Debian 12, 0.25, cannot do: they fail on their side of the wire."""
 SERVE = (
     f"{shlex.quote(sys.executable)} -m trackside.cli.main serve --no-auth --config {{config}} --data-dir {{data}} "
     "--listen 127.0.0.1:{port}"
 )
+CHECK = f"{shlex.quote(sys.executable)} -m trackside.cli.main check {{config}}"
 STANDSTILL_S = 0.1
 ATTEMPTS = 3
 AHEAD_S = 2
@@ -77,13 +100,38 @@ def watching():
         thread.join()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.live
+@pytest.mark.timeout(600)
 def test_whoever_asks_takes_us_for_an_alertmanager(tmp_path):
-    command = [sys.executable, program("runner.py"), "--server", SERVE, "-j", "2"]
-    command += ["--base-port", str(free_ports(100)), "--workdir", str(tmp_path)]
-    command += [str(PROGRAMS / name) for name in QUICK]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=390)
-    assert found.returncode == 0, found.stdout[-8_000:] + found.stderr[-2_000:]
+    """Notifications are expected within 0.15 s. What comes too late while other servers start beside it is tried alone:
+    what is wrong is wrong then too."""
+    files = [str(PROGRAMS / name) for name in SCENARIOS]
+    failed = failing(tmp_path, *files, "-j", "4")
+    excused = NEWER_AMTOOL if amtool() < AMTOOL else set()
+    for case in failed.keys() - excused:
+        for _ in range(ATTEMPTS - 1):
+            if not failing(tmp_path, *files, "-j", "1", "-k", case):
+                del failed[case]
+                break
+    assert failed.keys() <= excused, "\n".join(f"{case}: {failed[case]}" for case in failed.keys() - excused)
+
+
+def failing(folder, *arguments):
+    """What is wrong, by case."""
+    found = folder / "found.json"
+    command = [sys.executable, program("runner.py"), "--server", SERVE, "--check-config", CHECK, "--json", str(found)]
+    command += ["--base-port", str(free_ports(200)), "--workdir", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    cases = json.loads(found.read_text()) if found.exists() else []
+    found.unlink(missing_ok=True)
+    assert cases, done.stdout[-8_000:] + done.stderr[-2_000:]
+    return {case["id"]: case["err"] for case in cases if not case["ok"]}
+
+
+def amtool():
+    done = subprocess.run(["amtool", "--version"], capture_output=True, text=True)
+    major, minor, *_ = done.stdout.split()[2].split(".")
+    return int(major), int(minor)
 
 
 @pytest.mark.live
