@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from trackside.server.fingerprint import fingerprint
 from trackside.server.web import render
 
 Visit = Callable[..., str]
@@ -124,7 +125,7 @@ def test_an_alert_leads_to_its_own_page(visit: Visit, fakes: SimpleNamespace) ->
     alert = fakes.groups()[0].rules[0].alerts[0]
     page = visit("/")
 
-    assert f'<a href="/alerts/{alert.labels.fingerprint:016x}?' in page
+    assert f'<a href="/alerts/{fingerprint(alert.labels)}?' in page
     assert "/alerts#" not in page
 
 

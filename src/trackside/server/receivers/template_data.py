@@ -114,7 +114,7 @@ class AlertData(Object):
             "ChartAlt": "" if chart is None else chart.alt,
             "ChartURL": "" if chart is None else chart.url,
             "SilenceURL": silence_url(alert.labels, external_url),
-            "AlertURL": f"{external_url}/alerts/{alert.labels.fingerprint:016x}",
+            "AlertURL": f"{external_url}/alerts/{fingerprint(alert.labels)}",
         }
 
     def member(self, name: str) -> object:

@@ -21,6 +21,7 @@ from starlette.types import Scope
 
 from trackside.model.alerts import AlertState
 from trackside.model.durations import format_duration
+from trackside.server.fingerprint import fingerprint
 from trackside.server.web import figures
 from trackside.server.web.console import Console
 from trackside.server.web.period import RANGES, REFRESHES_S, Period, period_of
@@ -29,7 +30,6 @@ from trackside.server.web.verdict import (
     alert_level,
     alert_text,
     alerts_in,
-    fingerprint,
     severity_level,
 )
 

@@ -10,6 +10,7 @@ from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.model.rules import RuleGroupStatus
 from trackside.model.targets import TargetHealth, TargetStatus
+from trackside.server.fingerprint import fingerprint
 from trackside.server.web.figures import age, plural, share
 
 # Below this share of failing requests nobody is woken; the table still shows it.
@@ -81,10 +82,6 @@ def alert_finding(alert: Alert, href: str) -> Finding:
 
 def alert_anchor(alert: Alert) -> str:
     return f"alert-{fingerprint(alert.labels)}"
-
-
-def fingerprint(labels: Labels) -> str:
-    return f"{labels.fingerprint:016x}"
 
 
 def failing_finding(service: str, ratio: float, since: tuple[int, bool] | None, href: str) -> Finding | None:

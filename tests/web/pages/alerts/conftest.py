@@ -19,6 +19,7 @@ import uvicorn
 
 from trackside.server.app import App, AppSettings, Outside
 from trackside.server.config import load_config
+from trackside.server.fingerprint import fingerprint
 
 CONFIG = """
 global: {scrape_interval: 30s, scrape_timeout: 2s, evaluation_interval: 30s}
@@ -178,7 +179,7 @@ class Night:
         """Of the page of the only alert of that name."""
         rules = [rule for group in self.server.console.rule_groups() for rule in group.rules]
         (alert,) = [alert for rule in rules if rule.name == name for alert in rule.alerts]
-        return f"/alerts/{alert.labels.fingerprint:016x}"
+        return f"/alerts/{fingerprint(alert.labels)}"
 
     def break_all(self) -> None:
         self.failing, self.slow_s, self.queue, self.disk = 0.2, 1.8, 140, 0.9

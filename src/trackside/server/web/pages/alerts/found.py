@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.model.rules import RuleStatus
-from trackside.server.fingerprint import fingerprint as fingerprint_elsewhere
+from trackside.server.fingerprint import fingerprint, look_ahead
 from trackside.server.web.console import Console
-from trackside.server.web.verdict import alert_level, fingerprint
+from trackside.server.web.verdict import alert_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ def alert_of(found: Sequence[Found], wanted: str) -> Found | None:
 
 
 def called(label_sets: Iterable[Labels], wanted: str) -> Labels | None:
-    """Those with this fingerprint: ours, or the one that webhooks and the API of Alertmanager have."""
+    """Those with this fingerprint."""
     known = list(label_sets)
-    ours = (labels for labels in known if fingerprint(labels) == wanted)
-    return next(ours, None) or next((labels for labels in known if fingerprint_elsewhere(labels) == wanted), None)
+    look_ahead(known)
+    return next((labels for labels in known if fingerprint(labels) == wanted), None)
 
 
 def rule_of(console: Console, labels: Labels) -> RuleStatus | None:

@@ -12,6 +12,7 @@ from trackside.model.labels import METRIC_NAME, Labels
 from trackside.model.matchers import Matcher
 from trackside.model.rules import RuleGroupStatus
 from trackside.server.alerting.matchers import matches
+from trackside.server.fingerprint import fingerprint
 from trackside.server.promql.quoting import quoted
 from trackside.server.series import Matrix
 from trackside.server.web.ask import Answer, Question, ask_all
@@ -19,7 +20,7 @@ from trackside.server.web.chart import onto_grid
 from trackside.server.web.console import Console
 from trackside.server.web.figures import age
 from trackside.server.web.period import Period, step_for
-from trackside.server.web.verdict import Level, fingerprint, severity_level
+from trackside.server.web.verdict import Level, severity_level
 
 DAY_MS = 86_400_000
 WIDTH = 1_000

@@ -9,7 +9,7 @@ from trackside.model.alerts import Alert
 from trackside.model.labels import Labels
 from trackside.model.matchers import Matcher, MatchOp
 from trackside.server.alerting.matchers import written
-from trackside.server.web.verdict import fingerprint
+from trackside.server.fingerprint import fingerprint
 
 ALERTS, SILENCES = "/alerts", "/silences"
 RULES, NOTIFICATIONS, RUNBOOKS = "/alerts/rules", "/alerts/notifications", "/alerts/runbooks"

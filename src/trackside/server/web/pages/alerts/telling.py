@@ -12,8 +12,8 @@ from trackside.server.alerting.dispatcher import Dispatcher
 from trackside.server.alerting.group import AlertGroup
 from trackside.server.alerting.route import Route
 from trackside.server.alerting.sender import Sender
+from trackside.server.fingerprint import fingerprint
 from trackside.server.web.pages.alerts.places import ALERTS, SILENCES
-from trackside.server.web.verdict import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
