@@ -1,7 +1,7 @@
 // Everything a page does beyond what its HTML already does by itself.
 import "./app.css";
 import { drawCharts } from "./charts.js";
-import { localise } from "./times.js";
+import { localise, localiseInputs } from "./times.js";
 import { startLive } from "./live.js";
 import { startKeys } from "./keys.js";
 import { startCompletion } from "./completion.js";
@@ -14,6 +14,7 @@ document.documentElement.classList.add("scripted");
 // After the first load and after each refresh alike: all of these may be called again on the same page.
 function settle() {
   localise(document);
+  localiseInputs(document);
   drawCharts(document);
   settleAlerts(document);
 }

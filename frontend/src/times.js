@@ -10,6 +10,7 @@ const formats = Object.fromEntries(
   Object.entries(STYLES).map(([name, style]) => [name, new Intl.DateTimeFormat(undefined, style)]),
 );
 const DAY_MS = 86_400_000;
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function localise(root) {
   // The page's own moment, not this machine's: the two clocks may differ.
@@ -24,6 +25,28 @@ export function localise(root) {
 
 export function text(moment, style) {
   return (formats[style] ?? formats.time).format(moment);
+}
+
+// What is typed is the reader's own time too; a hidden field says it to the server in UTC.
+export function localiseInputs(root) {
+  for (const shown of root.querySelectorAll("input[data-utc]")) {
+    const sent = document.createElement("input");
+    Object.assign(sent, { type: "hidden", name: shown.name, value: shown.value });
+    if (shown.value) shown.value = asTyped(new Date(`${shown.value}Z`));
+    shown.removeAttribute("name");
+    shown.removeAttribute("data-utc");
+    shown.after(sent);
+    shown.addEventListener("input", () => {
+      sent.value = shown.value && new Date(shown.value).toISOString().slice(0, 19);
+    });
+    const words = shown.closest("label").querySelector("[data-zone]");
+    if (words) words.textContent = `in ${zone.replaceAll("_", " ")} time`;
+  }
+  for (const input of root.querySelectorAll("input[data-own-zone]")) input.value ||= zone;
+}
+
+function asTyped(moment) {
+  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
 
 // Below a chart, from seconds: each day is named once, where it begins, and what lies within it has its time.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -120,6 +122,25 @@ def test_tomorrow_is_the_readers_own(open_page: Callable[..., Page], server: Sim
     (silence,) = server.night.silences
     expected = "(() => { const at = new Date(); at.setDate(at.getDate() + 1); at.setHours(9, 0, 0, 0); return +at })()"
     assert silence.ends_ms == page.evaluate(expected)
+
+
+def test_the_end_of_a_silence_is_typed_in_the_readers_own_time(
+    open_page: Callable[..., Page], server: SimpleNamespace
+) -> None:
+    night = server.night
+    page = open_page("/silences/new?filter={alertname=%22HighErrorRate%22}")
+    page.locator("select[name=for]").select_option("custom")
+    there = datetime.fromtimestamp(night.time_ms / 1000 + 7_200, ZoneInfo("Asia/Kolkata")).replace(microsecond=0)
+    page.get_by_label(re.compile("Until, in Asia.* time")).fill(there.strftime("%Y-%m-%dT%H:%M:%S"))
+    page.get_by_label("Why, for the others").fill("Two hours")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    page.wait_for_url("**/silences*")
+
+    (silence,) = night.silences
+    assert silence.ends_ms == there.timestamp() * 1000
+    # The form that changes it shows what was typed.
+    page.goto(f"{server.url}/silences/{silence.silence_id}")
+    assert page.get_by_label(re.compile("Until, in Asia")).input_value() == there.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def test_a_refresh_leaves_an_open_form_and_a_half_written_reason_alone(
