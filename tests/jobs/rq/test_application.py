@@ -152,7 +152,9 @@ def test_a_killed_worker_is_late_and_its_job_is_abandoned(application, kill_sess
     while True:
         sample = application.source.sample(cursor)
         cursor = sample.cursor
-        if sample.running and sample.workers and sample.workers[0].jobs:
+        # A worker that has taken a job promises to say within 90 seconds that it lives; before, within eight minutes.
+        promises = [one.expected_ms for one in sample.workers if one.jobs]
+        if sample.running and promises and promises[0] <= sample.at_ms + 90_500:
             break
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -163,7 +165,7 @@ def test_a_killed_worker_is_late_and_its_job_is_abandoned(application, kill_sess
     assert worker.jobs == (job.id,)
     assert worker.queues == ("default",)
     assert worker.process == process.pid
-    assert sample.at_ms < worker.expected_ms <= sample.at_ms + 90_500
+    assert sample.at_ms < worker.expected_ms
     assert abs(worker.skew_s) < 1
     assert job.worker == worker.id
     assert sample.at_ms < job.lease_until_ms <= sample.at_ms + 90_500

@@ -45,6 +45,11 @@ class Views:
         """All that fire."""
         return [self._view(known, now_ms) for known in self.intake.firing(now_ms)]
 
+    def unmuted(self, now_ms: int) -> list[Alert]:
+        """Those that fire, and of which somebody is to hear: neither silenced nor inhibited."""
+        firing = (known.alert for known in self.intake.firing(now_ms))
+        return [alert for alert in firing if not self.muting.of(alert.labels, now_ms)]
+
     def groups(self, now_ms: int) -> list[GroupView]:
         """All that have an alert that fires, by their labels and receiver."""
         found = [self._group(group, now_ms) for group in self.grouping.groups.values()]

@@ -19,7 +19,6 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from trackside.model.alerts import AlertState
 from trackside.model.durations import format_duration
 from trackside.server.fingerprint import fingerprint
 from trackside.server.web import figures
@@ -29,7 +28,6 @@ from trackside.server.web.verdict import (
     Level,
     alert_level,
     alert_text,
-    alerts_in,
     severity_level,
 )
 
@@ -212,6 +210,8 @@ def _link(path: str, params: Mapping[str, str], period: Period, **changed: str) 
 
 
 def _firing(console: Console) -> dict[str, object]:
-    firing = alerts_in(console.rule_groups(), AlertState.FIRING)
+    # Silenced is dealt with: a number that stays where it is would be overlooked when it matters.
+    dispatcher = console.alerting()
+    firing = [] if dispatcher is None else dispatcher.views.unmuted(console.clock.now_ms())
     level = max((alert_level(alert) for alert in firing), default=Level.OK)
     return {"count": len(firing), "level": level}

@@ -115,7 +115,7 @@ def test_a_silence_is_changed_in_place(night):
     night.post("/silences", FIELDS)
     (before,) = night.silences
     page = night.get(f"/silences/{before.silence_id}").text
-    starts = re.search(r'name="starts" step="1" value="([^"]+)"', page)[1]
+    starts = re.search(r'name="starts" step="1" data-utc value="([^"]+)"', page)[1]
     night.advance(1)
     night.post(
         "/silences",
@@ -206,3 +206,16 @@ def test_a_form_of_another_site_is_refused(night):
 
     assert answer.status_code == 403
     assert night.silences == []
+
+
+def test_what_is_silenced_is_not_counted_in_the_navigation(broken):
+    def firing():
+        found = re.search(r'class="badge [a-z]+">(\d+)<', broken.get("/").text)
+        return int(found[1]) if found else 0
+
+    before = firing()
+    broken.post("/silences", FIELDS)
+    silenced = sum(1 for one in broken.get("/api/v2/alerts?active=false").json() if one["status"]["silencedBy"])
+
+    assert silenced
+    assert firing() == before - silenced
