@@ -1,5 +1,7 @@
 """Configuration files: what an operator reads when one is wrong."""
 
+import time
+
 import pytest
 
 from trackside.exceptions import ConfigError
@@ -89,9 +91,25 @@ def test_aliases_cannot_make_a_small_file_huge():
         read(f"l0: &l0 [x]\n{levels}\n")
 
 
-def test_deep_nesting_is_refused():
-    with pytest.raises(ConfigError):
-        read("[" * 5_000)
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("[" * 500_000, 1, id="brackets"),
+        pytest.param("{a: " * 5_000, 1, id="braces"),
+        pytest.param("- " * 5_000, 1, id="items"),
+        pytest.param("\n".join(" " * depth + "a:" for depth in range(500)), 101, id="keys"),
+        pytest.param("[[]," * 5_000, 1, id="with something between"),
+    ],
+)
+def test_deep_nesting_is_refused(text, line):
+    began_s = time.thread_time()
+    with pytest.raises(ConfigError, match=f":{line}: not valid YAML: nested more than 100 deep"):
+        read(text)
+    assert time.thread_time() - began_s < 1
+
+
+def test_what_is_nested_as_deep_as_allowed_is_read():
+    assert str(parse_yaml("[" * 100 + "]" * 100, "a.yml").tree).count("[") == 100
 
 
 def test_a_huge_file_is_refused_unread():

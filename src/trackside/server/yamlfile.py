@@ -7,7 +7,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarfloat import ScalarFloat
 from ruamel.yaml.scalarint import ScalarInt
+from ruamel.yaml.scanner import RoundTripScanner, ScannerError
 
 from trackside.exceptions import ConfigError
 from trackside.server.schema import Section, SourceFloat, SourceInt, keys_of
@@ -24,6 +25,8 @@ from trackside.server.schema import Section, SourceFloat, SourceInt, keys_of
 MAX_BYTES = 10 << 20
 # Anchors and aliases can make a small file mean a huge tree; nobody's configuration has this many values.
 MAX_NODES = 1_000_000
+# Ten times what the deepest section needs. A thousand brackets would take the parser seconds.
+MAX_DEPTH = 100
 
 _REPRESENTER = RoundTripRepresenter()
 
@@ -68,6 +71,24 @@ class YamlDocument:
         return ConfigError(f"{where}: {dotted(path)}: {reason}" if path else f"{where}: {reason}")
 
 
+class _ShallowScanner(RoundTripScanner):
+    """Refuses what is nested too deeply where it begins."""
+
+    def add_indent(self, column: int) -> bool:
+        if len(self.indents) >= MAX_DEPTH:
+            self._refuse()
+        return bool(super().add_indent(column))
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        if len(self.flow_context) >= MAX_DEPTH:
+            self._refuse()
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+    def _refuse(self) -> NoReturn:
+        reason = f"nested more than {MAX_DEPTH} deep, which no configuration is"
+        raise ScannerError(None, None, reason, self.reader.get_mark())
+
+
 def read_file(file: pathlib.Path) -> str:
     """
     Raises:
@@ -90,6 +111,7 @@ def parse_yaml(text: str, file: str) -> YamlDocument:
         raise ConfigError(f"{file}: {len(text):,} characters; a configuration file may have {MAX_BYTES:,}")
     yaml = YAML(typ="rt")
     yaml.allow_duplicate_keys = False
+    yaml.Scanner = _ShallowScanner
     try:
         marked = yaml.load(text)
     except MarkedYAMLError as error:
