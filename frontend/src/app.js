@@ -1,7 +1,7 @@
 // Everything a page does beyond what its HTML already does by itself.
 import "./app.css";
 import { drawCharts } from "./charts.js";
-import { localise, localiseInputs } from "./times.js";
+import { localise, localiseInputs, startTimes } from "./times.js";
 import { startLive } from "./live.js";
 import { startKeys } from "./keys.js";
 import { startCompletion } from "./completion.js";
@@ -21,6 +21,7 @@ function settle() {
 
 settle();
 startLive(settle);
+startTimes();
 startKeys();
 startCompletion();
 startSmallThings();

@@ -27,22 +27,34 @@ export function text(moment, style) {
   return (formats[style] ?? formats.time).format(moment);
 }
 
-// What is typed is the reader's own time too; a hidden field says it to the server in UTC.
+// What is typed is the reader's own time too, and sent in UTC.
+const localised = new WeakSet();
+
 export function localiseInputs(root) {
-  for (const shown of root.querySelectorAll("input[data-utc]")) {
-    const sent = document.createElement("input");
-    Object.assign(sent, { type: "hidden", name: shown.name, value: shown.value });
-    if (shown.value) shown.value = asTyped(new Date(`${shown.value}Z`));
-    shown.removeAttribute("name");
-    shown.removeAttribute("data-utc");
-    shown.after(sent);
-    shown.addEventListener("input", () => {
-      sent.value = shown.value && new Date(shown.value).toISOString().slice(0, 19);
-    });
-    const words = shown.closest("label").querySelector("[data-zone]");
+  for (const input of root.querySelectorAll("input[data-utc]")) {
+    if (localised.has(input)) continue;
+    localised.add(input);
+    const moment = new Date(`${input.value}Z`);
+    if (isUsual(moment)) input.value = asTyped(moment);
+    const words = input.closest("label").querySelector("[data-zone]");
     if (words) words.textContent = `in ${zone.replaceAll("_", " ")} time`;
   }
   for (const input of root.querySelectorAll("input[data-own-zone]")) input.value ||= zone;
+}
+
+// When it is sent and not while one types: a browser that goes back fills fields in without a word.
+export function startTimes() {
+  document.addEventListener("formdata", (event) => {
+    for (const input of event.target.querySelectorAll("input[data-utc]")) {
+      const moment = new Date(input.value);
+      if (isUsual(moment)) event.formData.set(input.name, moment.toISOString().slice(0, 19));
+    }
+  });
+}
+
+// Any other is left for the server to refuse.
+function isUsual(moment) {
+  return moment.getFullYear() >= 1970 && moment.getFullYear() < 9999;
 }
 
 function asTyped(moment) {

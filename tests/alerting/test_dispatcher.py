@@ -489,6 +489,27 @@ class TestCrash:
 
 
 class TestReload:
+    @pytest.mark.parametrize("fails", [False, True], ids=["and arrives", "and fails"])
+    def test_what_is_on_its_way_when_its_receiver_goes_is_not_tried_again(self, site, hook, down, fails):
+        async def story():
+            hook.gate = asyncio.Event()
+            site.offer(*(site.firing(number) for number in range(30)))
+            site.clock.ms += 5_000
+            await site.dispatcher.tick(site.clock.ms)
+            while not hook.attempts:
+                await asyncio.sleep(0)
+            site.reload(receivers={"team": []})
+            hook.error = down if fails else None
+            (sender_task,) = asyncio.all_tasks() - {asyncio.current_task()}
+            hook.gate.set()
+            await sender_task
+            (record,) = site.dispatcher.records(5)
+            assert not record.is_waiting
+            assert (record.alert_count, len(record.alerts)) == (30, 20)
+            await site.kill()
+
+        run(story)
+
     def test_an_alert_that_goes_elsewhere_is_announced_there_and_ended_where_it_was_announced(
         self, new_site, integration
     ):

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,43 @@ def test_an_address_may_say_who_asks(deliver, integration, new_notification, log
     told = deliver(lambda url: integration("webhook", url=url.replace("//", f"//{login}"))(url), new_notification())
     ((_, headers, _),) = told.requests
     assert headers.get("authorization") == header
+
+
+def test_who_speaks_http_1_offers_nothing_else(deliver, integration, new_notification, monkeypatch):
+    """The context that an HTTP/2 client has written its offers into is not the one of the others."""
+    offered = []
+    offer = ssl.SSLContext.set_alpn_protocols
+
+    def noted(context, protocols):
+        offered.append((id(context), protocols))
+        offer(context, protocols)
+
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", noted)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    for http2 in (True, False):
+        with suppress(DeliveryError):
+            make = integration("webhook", http_config={"enable_http2": http2}, url="{url}")
+            deliver(make, new_notification(), tls=context)
+    last = dict(offered)
+    assert ["http/1.1"] in last.values()
+    assert ["http/1.1", "h2"] in last.values()
+
+
+@pytest.mark.parametrize("name", ["Accept", "accept"])
+def test_a_header_of_the_configuration_takes_the_place_of_the_usual_one(deliver, integration, new_notification, name):
+    make = integration("webhook", http_config={"http_headers": {name: {"values": ["text/plain"]}}}, url="{url}")
+    told = deliver(make, new_notification())
+    ((_, headers, _),) = told.requests
+    assert headers["accept"] == "text/plain"
+
+
+def test_an_impossible_port_is_an_address_that_is_not_valid(integration, new_notification):
+    async def story():
+        clients = Clients()
+        with pytest.raises(DeliveryError, match="not valid") as caught:
+            await integration("webhook", url="http://127.0.0.1:99999/")("").send(new_notification(), clients.get)
+        assert not caught.value.retry
+        await clients.close()
+
+    asyncio.run(story())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from trackside.model.labels import Labels
 from trackside.server import fingerprint as module
-from trackside.server.fingerprint import fingerprint, look_ahead
+from trackside.server.fingerprint import fingerprint, fingerprints
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,8 @@ def test_many_together_have_those_they_have_alone(many, most):
         patch.setattr(module, "FEWEST", 1)
         patch.setattr(module, "MOST", most)
         patch.setattr(module, "LONGEST_BYTES", 100)
-        look_ahead(label_sets)
-        assert len(module._known) >= len({labels for labels in label_sets if len(module._text(labels)) <= 100})
-        assert [fingerprint(labels) for labels in label_sets] == alone
+        assert fingerprints(label_sets) == alone
+        assert module._known.keys() == set(label_sets)
 
 
 def test_only_so_many_are_remembered(monkeypatch):
@@ -46,3 +45,4 @@ def test_only_so_many_are_remembered(monkeypatch):
     for number in range(10):
         fingerprint(Labels.of({"n": str(number)}))
         assert len(known) <= 3
+    assert len(set(fingerprints([Labels.of({"n": str(number)}) for number in range(10)]))) == 10

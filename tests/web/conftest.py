@@ -17,7 +17,8 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLong
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -36,6 +37,8 @@ from trackside.server.web.routes import build_app
 NOW_MS = 1_764_079_335_000
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+PATIENCE_MS = 60_000
+"""Of a browser on a machine that does much else."""
 
 
 @dataclass
@@ -220,6 +223,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("google-chrome")
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        expect.set_options(timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
 
@@ -238,7 +242,7 @@ def serve(bundled: None) -> Iterator[Callable[[Callable], SimpleNamespace]]:
 
         def stop() -> None:
             server.should_exit = server.force_exit = True
-            thread.join(5)
+            thread.join(60)
 
         stops.append(stop)
         port = server.servers[0].sockets[0].getsockname()[1]
@@ -259,7 +263,7 @@ def open_page(browser: Browser, server: SimpleNamespace) -> Iterator[Callable[..
         context = browser.new_context(**{"timezone_id": "Asia/Kolkata", **options})  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(8_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(server.url + path)
@@ -270,6 +274,49 @@ def open_page(browser: Browser, server: SimpleNamespace) -> Iterator[Callable[..
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def wider_by() -> Callable[[Page], int]:
+    """Pixels by which a page is wider than its window, once its charts have followed that."""
+
+    def pixels(page: Page) -> int:
+        try:
+            page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth", timeout=10_000)
+        except TookTooLong:
+            return page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        return 0
+
+    return pixels
+
+
+@pytest.fixture
+def go() -> Callable[[Page, str, str], None]:
+    """`g` and a letter, which leads to that address. The two belong together for a second and a half: where a busy
+    machine takes longer than that, once more."""
+
+    def goes(page: Page, letter: str, address: str) -> None:
+        for _ in range(10):
+            page.keyboard.press("g")
+            page.keyboard.press(letter)
+            try:
+                return page.wait_for_url(address, timeout=PATIENCE_MS / 10)
+            except TookTooLong:
+                continue
+        raise AssertionError(f"{page.url} it was to the last, and not {address}")
+
+    return goes
+
+
+@pytest.fixture
+def swapped() -> Callable[[Page], Callable[[], None]]:
+    """From now on: waits until a refresh has been put into the page."""
+
+    def begun(page: Page) -> Callable[[], None]:
+        page.evaluate("document.addEventListener('htmx:afterSwap', () => { window.wasSwapped = true })")
+        return lambda: page.wait_for_function("() => window.wasSwapped") and None
+
+    return begun
 
 
 def _is_complaint(message: ConsoleMessage) -> bool:

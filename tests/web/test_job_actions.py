@@ -72,7 +72,7 @@ def jobs(site):
 
 def over(queue):
     for thread, _ in list(queue.actions._running.values()):
-        thread.join(10)
+        thread.join(60)
 
 
 def planned(site, body=PLAN, **more):

@@ -102,7 +102,7 @@ class Labels:
         return f"{name}{{{inner}}}" if inner or not name else name
 
     @property
-    def fingerprint(self) -> int:
+    def stable_hash(self) -> int:
         """Stable 64-bit id: the same in every process and on disk (`hash()` is neither)."""
         from hashlib import blake2b  # noqa: PLC0415 - who only counts has no need of it
 

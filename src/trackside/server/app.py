@@ -62,7 +62,6 @@ from trackside.wire import exposition
 SEAL_MS = 60_000
 RETENTION_MS = 600_000
 NOTIFY_MS = 100
-TOGETHER_MS = 10
 SWITCH_MS = 1_000
 
 
@@ -302,9 +301,7 @@ class App:
             return None
         self._hear_rules(self.dispatcher, now_ms)
         await self.dispatcher.tick(now_ms)
-        next_ms = self.dispatcher.next_flush_ms
-        # On time, but groups that are due one shortly after the other together.
-        return None if next_ms is None else max(next_ms, self._clock.now_ms() + TOGETHER_MS)
+        return self.dispatcher.next_tick_ms(self._clock.now_ms())
 
     def _hear_rules(self, dispatcher: Dispatcher, now_ms: int) -> None:
         """Once all rules were evaluated since the start, what none of them knows does not fire any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,21 +30,25 @@ def fingerprint(labels: Labels) -> str:
     return found
 
 
-def look_ahead(label_sets: Iterable[Labels]) -> None:
-    """Compute the fingerprints of many that will be asked for, in a fifth of the time it takes one by one."""
-    texts = [(_text(labels), labels) for labels in dict.fromkeys(label_sets) if labels not in _known]
+def fingerprints(label_sets: Sequence[Labels]) -> list[str]:
+    """Those of many, in a fifth of the time it takes one by one. They are known from then on."""
+    found = {labels: _known.get(labels) for labels in label_sets}
+    texts = [(_text(labels), labels) for labels, known in found.items() if known is None]
     # In the order of their lengths, so that what is computed together is of one length, nearly.
     texts = sorted((one for one in texts if len(one[0]) <= LONGEST_BYTES), key=lambda one: -len(one[0]))
     if len(texts) >= FEWEST:
         for at in range(0, len(texts), MOST):
-            _compute(texts[at : at + MOST])
+            part = texts[at : at + MOST]
+            for (_, labels), value in zip(part, _computed([text for text, _ in part]), strict=True):
+                found[labels] = _remember(labels, value)
+    return [found[labels] or fingerprint(labels) for labels in label_sets]
 
 
-def _compute(texts: Sequence[tuple[bytes, Labels]]) -> None:
+def _computed(texts: Sequence[bytes]) -> list[int]:
     """`texts`: the longest first."""
-    lengths = np.array([len(text) for text, _ in texts])
+    lengths = np.array([len(text) for text in texts])
     longest = int(lengths[0])
-    padded = b"".join(text.ljust(longest, b"\0") for text, _ in texts)
+    padded = b"".join(text.ljust(longest, b"\0") for text in texts)
     # Column after column: the first byte of all texts, then the second of those that have one …
     columns = np.frombuffer(padded, np.uint8).reshape(len(texts), longest).T.astype(np.uint64)
     reaching = np.searchsorted(-lengths, -np.arange(longest)).tolist()
@@ -52,8 +56,8 @@ def _compute(texts: Sequence[tuple[bytes, Labels]]) -> None:
     prime = np.uint64(_PRIME)
     for column, count in zip(columns, reaching, strict=True):
         values[:count] = (values[:count] ^ column[:count]) * prime
-    for (_, labels), value in zip(texts, values.tolist(), strict=True):
-        _remember(labels, value)
+    found: list[int] = values.tolist()
+    return found
 
 
 def _remember(labels: Labels, value: int) -> str:

@@ -32,10 +32,12 @@ from trackside.server.alerting.store import Outgoing
 from trackside.server.alerting.views import Views
 from trackside.server.clock import Clock
 from trackside.server.db.database import Database, Work
-from trackside.server.fingerprint import look_ahead
+from trackside.server.fingerprint import fingerprints
 
 ALIVE_MS = 1_000
 FORGET_MS = 300_000
+TOGETHER_MS = 10
+GROUPS_A_MS = 200
 FLUSHED_AT_ONCE = 100
 """Groups. While these are written down and sent, the next ones are decided, and the rest takes no memory yet."""
 
@@ -177,10 +179,11 @@ class Dispatcher:
             await self._flush(due[at : at + FLUSHED_AT_ONCE], now_ms)
         await self._keep_house(now_ms)
 
-    @property
-    def next_flush_ms(self) -> int | None:
-        """When the next group is due; None: there is none."""
-        return min((group.next_flush_ms for group in self._groups.values()), default=None)
+    def next_tick_ms(self, now_ms: int) -> int | None:
+        """When to tick again, for what is due next to be told on time; None: nothing will be due."""
+        next_ms = min((group.next_flush_ms for group in self._groups.values()), default=None)
+        # What is due one shortly after the other is told together: each tick goes through all groups.
+        return None if next_ms is None else max(next_ms, now_ms + TOGETHER_MS + len(self._groups) // GROUPS_A_MS)
 
     async def _flush(self, due: Sequence[AlertGroup], now_ms: int) -> None:
         """Decide about these groups, write it down, and begin to send it."""
@@ -202,7 +205,8 @@ class Dispatcher:
         if quiet:
             settled.append(store.save_rhythms(quiet))
         told = (one.message.notification.alerts for one in decisions if one.message is not None)
-        look_ahead(alert.labels for alerts in told for alert in alerts)
+        # Most messages name them.
+        fingerprints([alert.labels for alerts in told for alert in alerts])
         await self._write(decisions, settled)
         self.senders.wake()
 
@@ -259,7 +263,7 @@ class Dispatcher:
 
     def _families(self) -> Iterable[MetricFamily]:
         now_ms = self._clock.now_ms()
-        muted = [bool(self._muting.of(labels, now_ms)) for labels in self._intake.firing_labels(now_ms)]
+        muted = [self._muting.is_muted(labels, now_ms) for labels in self._intake.firing_labels(now_ms)]
         silences = {state.value: count for state, count in self.silences.count(now_ms).items()}
         return state_families(
             {"active": muted.count(False), "suppressed": muted.count(True), "unprocessed": 0},

@@ -35,6 +35,9 @@ class Muting:
     def of(self, labels: Labels, now_ms: int) -> Mute:
         return Mute(self.silences.silencing(labels, now_ms), self.inhibition.inhibitor(labels))
 
+    def is_muted(self, labels: Labels, now_ms: int) -> bool:
+        return self.inhibition.inhibitor(labels) is not None or bool(self.silences.silencing(labels, now_ms))
+
     def muted_by(self, route: Route | None, now_ms: int) -> tuple[str, ...]:
         """Names of the time intervals that keep a route quiet now: those that mute it, or, when none of those that it
         is active in holds, these."""

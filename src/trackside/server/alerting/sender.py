@@ -353,6 +353,9 @@ class Sender:
             if self._refusals.note(one.group_id, one.notification.alerts, now_ms):
                 self._ports.refused(self, error.reason)
             return [*works, self._give_up(one, "refused")]
+        if self._waiting.get(one.group_id) is not one:
+            # Given up while it was on its way: its receiver is gone.
+            return works
         if error.retry_after_s is not None:
             pause_s = min(max(error.retry_after_s, FIRST_RETRY_S), LONGEST_PAUSE_S)
             self._paused_until_ms = one.next_try_ms = now_ms + round(pause_s * 1000)

@@ -180,9 +180,9 @@ def finished(one: Outgoing, delivered_ms: int | None) -> Work:
 
 def _saved(one: Outgoing, *, waiting: bool, delivered_ms: int | None = None) -> Work:
     notification = one.notification
-    alerts = notification.alerts if waiting else notification.alerts[:LOGGED_ALERTS]
-    if not one.alerts_text or len(alerts) < len(notification.alerts):
-        one.alerts_text = _alerts_text(alerts)
+    if not one.alerts_text:
+        one.alerts_text = _alerts_text(notification.alerts)
+    is_cut = not waiting and len(notification.alerts) > LOGGED_ALERTS
     return Row(
         _NOTIFICATION,
         (
@@ -196,7 +196,7 @@ def _saved(one: Outgoing, *, waiting: bool, delivered_ms: int | None = None) -> 
             notification.status,
             json_text(sorted({alert.name for alert in notification.alerts})),
             len(notification.alerts),
-            one.alerts_text,
+            _alerts_text(notification.alerts[:LOGGED_ALERTS]) if is_cut else one.alerts_text,
             int(waiting),
             one.decided_ms,
             delivered_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trackside.model.alerts import Alert
@@ -45,10 +45,17 @@ class Views:
         """All that fire."""
         return [self._view(known, now_ms) for known in self.intake.firing(now_ms)]
 
-    def unmuted(self, now_ms: int) -> list[Alert]:
-        """Those that fire, and of which somebody is to hear: neither silenced nor inhibited."""
-        firing = (known.alert for known in self.intake.firing(now_ms))
-        return [alert for alert in firing if not self.muting.of(alert.labels, now_ms)]
+    def unmuted_labels(self, now_ms: int) -> Iterator[Labels]:
+        """Of all that fire and are neither silenced nor inhibited."""
+        muting = self.muting
+        return (labels for labels in self.intake.firing_labels(now_ms) if not muting.is_muted(labels, now_ms))
+
+    def by_muting(self, now_ms: int) -> tuple[list[Alert], int]:
+        """All that fire and are neither silenced nor inhibited, and how many others do."""
+        labels = list(self.intake.firing_labels(now_ms))
+        found = (self.intake.known(one, now_ms) for one in labels if not self.muting.is_muted(one, now_ms))
+        unmuted = [known.alert for known in found if known is not None]
+        return unmuted, len(labels) - len(unmuted)
 
     def groups(self, now_ms: int) -> list[GroupView]:
         """All that have an alert that fires, by their labels and receiver."""

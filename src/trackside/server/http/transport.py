@@ -32,6 +32,8 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         self, context: ssl.SSLContext | None, *, max_idle: int = MAX_IDLE, idle_s: float = IDLE_S, each: int = 1
     ) -> None:
         """`context` None: only for addresses without TLS. `each`: how many connections to one server may wait."""
+        if context is not None:
+            context.set_alpn_protocols(["http/1.1"])
         self._context = context
         self._max_idle, self._idle_s, self._each = max_idle, idle_s, each
         self._idle: dict[Origin, list[Connection]] = {}

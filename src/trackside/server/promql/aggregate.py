@@ -145,7 +145,7 @@ def _limit_ratio(expr: Aggregate, context: Context) -> Value:
         context.query.annotations.warn(capped, expr.param.span)
     ratio = np.clip(ratio, -1, 1)[:, None]
     vector = context.vector(expr.expr)
-    hashes = np.array([labels.fingerprint / 2.0**64 for labels in vector.labels])
+    hashes = np.array([labels.stable_hash / 2.0**64 for labels in vector.labels])
     chosen = np.where(ratio >= 0, hashes < ratio, hashes >= 1.0 + ratio)
     return vector.with_values(vector.values, vector.present & chosen).pruned()
 

@@ -21,6 +21,11 @@ from trackside.server.receivers.secret import NO_MANAGER
 
 ClientFactory = Callable[[HttpConfig], httpx.AsyncClient]
 
+_Way = tuple[str, ...]
+_WAY = {"tls_config", "enable_http2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header"}
+"""The keys that make a client; the others are said with each request."""
+REMEMBERED = 256
+"""Sections whose way is known: to write it out takes longer than many a message."""
 _AS_IT_IS = {"follow_redirects": False}
 
 IDLE_S = 1.5
@@ -42,8 +47,9 @@ class Clients:
 
     def __init__(self, factory: ClientFactory | None = None) -> None:
         self._factory = factory or http_client
-        self._open: dict[tuple[str, ...], tuple[tuple[int, ...], httpx.AsyncClient]] = {}
+        self._open: dict[_Way, tuple[tuple[int, ...], httpx.AsyncClient]] = {}
         """By the way they ask: the state of its files, and the client."""
+        self._ways: dict[int, tuple[HttpConfig, _Way]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def get(self, http: HttpConfig) -> httpx.AsyncClient:
@@ -51,7 +57,7 @@ class Clients:
         Raises:
             OSError, ValueError: a certificate or key cannot be used.
         """
-        tls, way = http.tls_config, http.way
+        tls, way = http.tls_config, self._way(http)
         # A renewed certificate is used without a restart.
         files = tuple(_changed_ns(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
         known = self._open.get(way)
@@ -62,6 +68,16 @@ class Clients:
             self._close(known[1])
         self._open[way] = (files, client)
         return client
+
+    def _way(self, http: HttpConfig) -> _Way:
+        """What is equal for those that can share a client."""
+        known = self._ways.get(id(http))
+        # Held, so that its place in memory does not become another's.
+        if known is None or known[0] is not http:
+            if len(self._ways) >= REMEMBERED:
+                self._ways.clear()
+            known = self._ways[id(http)] = http, _way_of(http)
+        return known[1]
 
     async def close(self) -> None:
         for _, client in self._open.values():
@@ -75,13 +91,18 @@ class Clients:
         task.add_done_callback(self._closing.discard)
 
 
+def _way_of(http: HttpConfig) -> _Way:
+    secrets = (http.tls_config.key, *(value for values in http.proxy_connect_header.values() for value in values))
+    return (http.model_dump_json(include=_WAY), *(secret.get_secret_value() for secret in secrets))
+
+
 def http_client(http: HttpConfig) -> httpx.AsyncClient:
     """
     Raises:
         OSError, ValueError: a certificate or key cannot be used.
         DeliveryError: one of them is named by reference.
     """
-    context = _contexts(http.tls_config)
+    context = _contexts(http)
     # No cookies: what one receiver sets is not for the next.
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     if http.proxy_url or http.proxy_from_environment:
@@ -115,7 +136,8 @@ def _by_proxy(http: HttpConfig, context: ssl.SSLContext, cookies: CookieJar) -> 
 
 class _Direct(httpx.AsyncClient):
     """Leaves what is sent as it is: whoever sends a message has put in the credentials and follows redirects himself.
-    What the client does besides, about cookies most of all, takes as long as the message."""
+    What the client does besides, about cookies most of all, takes as long as the message. And it sends after it was
+    closed too: a certificate that is renewed at that moment loses no message."""
 
     def __init__(self, ways: Mapping[str, httpx.AsyncBaseTransport], cookies: CookieJar) -> None:
         """`ways`: by the scheme of the address."""
@@ -150,11 +172,11 @@ class _Late(httpx.AsyncBaseTransport):
             await self._made.aclose()
 
 
-def _contexts(tls: TlsConfig) -> Callable[[], ssl.SSLContext]:
+def _contexts(http: HttpConfig) -> Callable[[], ssl.SSLContext]:
     """The usual one when it is asked for; any other now, since it can fail."""
-    if tls == TlsConfig():
-        return _usual_context
-    context = _context(tls)
+    if http.tls_config == TlsConfig():
+        return partial(_usual_context, "HTTP/2" if http.enable_http2 else "HTTP/1.1")
+    context = _context(http.tls_config)
     return lambda: context
 
 
@@ -164,12 +186,13 @@ def tls_context(tls: TlsConfig) -> ssl.SSLContext:
         OSError, ValueError: a certificate or key cannot be used.
         DeliveryError: one of them is named by reference.
     """
-    return _usual_context() if tls == TlsConfig() else _context(tls)
+    return _usual_context("mail") if tls == TlsConfig() else _context(tls)
 
 
-@lru_cache(maxsize=1)
-def _usual_context() -> ssl.SSLContext:
-    # To read the certificates of the machine takes longer than to send a message.
+@lru_cache(maxsize=3)
+def _usual_context(protocol: str) -> ssl.SSLContext:
+    # To read the certificates of the machine takes longer than to send a message. One for each protocol: whoever speaks
+    # it writes into the context what is offered to the other side.
     return ssl.create_default_context()
 
 

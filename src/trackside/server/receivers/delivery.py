@@ -26,7 +26,12 @@ MAX_REDIRECTS = 5
 USER_AGENT = f"trackside/{__version__}"
 GATEWAY_GAVE_UP = frozenset({502, 504})
 """What a proxy answers when it has lost the receiver, perhaps after it had passed the message on."""
-_USUAL_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
+_USUAL_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": USER_AGENT,
+}
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
@@ -78,13 +83,8 @@ async def post(client_for: ClientFor, request: Request) -> Answer:
     """
     try:
         client = client_for(request.http)
-        headers = {
-            **_USUAL_HEADERS,
-            "User-Agent": USER_AGENT,
-            "Content-Type": request.content_type,
-            **request.headers,
-            **await credential_headers(request.http, client_for),
-        }
+        headers = httpx.Headers({**_USUAL_HEADERS, "Content-Type": request.content_type, **request.headers})
+        headers.update(await credential_headers(request.http, client_for))
         async with asyncio.timeout(request.timeout_s):
             return await _asked(client, request, headers)
     except TimeoutError as error:
@@ -95,13 +95,13 @@ async def post(client_for: ClientFor, request: Request) -> Answer:
         raise unreachable(error, request.timeout_s) from error
     except httpx.InvalidURL as error:
         raise DeliveryError("the URL is not valid", retry=False) from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DeliveryError(
             "cannot be asked: an address, a header or a certificate is not valid", retry=False
         ) from error
 
 
-async def _asked(client: httpx.AsyncClient, request: Request, headers: Mapping[str, str]) -> Answer:
+async def _asked(client: httpx.AsyncClient, request: Request, headers: httpx.Headers) -> Answer:
     url = _parsed(request.url)
     extensions: dict[str, Any] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), request.timeout_s)}
     if request.http.tls_config.server_name:
@@ -125,7 +125,7 @@ async def _asked(client: httpx.AsyncClient, request: Request, headers: Mapping[s
     raise DeliveryError(f"redirects more than {MAX_REDIRECTS} times", retry=False)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _parsed(url: str) -> httpx.URL:
     """
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -16,7 +15,6 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 NO_SECRET = SecretStr("")
 
-_WAY = {"tls_config", "enable_http2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header"}
 # What the client sets itself, or another key does.
 _RESERVED_HEADERS = frozenset(
     {
@@ -168,9 +166,3 @@ class HttpConfig(ProxyConfig):
             if name.lower() in _RESERVED_HEADERS:
                 raise ValueError(f"http_headers: {name} cannot be set here")
         return self
-
-    @cached_property
-    def way(self) -> tuple[str, ...]:
-        """What makes a client, equal for those that can share one; the other keys are said with each request."""
-        secrets = (self.tls_config.key, *(value for values in self.proxy_connect_header.values() for value in values))
-        return (self.model_dump_json(include=_WAY), *(secret.get_secret_value() for secret in secrets))

@@ -279,7 +279,7 @@ class ScrapePools:
 def first_scrape_ms(target: Target, now_ms: int) -> int:
     """Spread over the interval by the target's identity, so that a thousand targets are not asked at the same moment,
     and each is asked at the same offset after a restart."""
-    offset_ms = target.labels.fingerprint % target.interval_ms
+    offset_ms = target.labels.stable_hash % target.interval_ms
     return now_ms - (now_ms - offset_ms) % target.interval_ms + target.interval_ms
 
 

@@ -23,6 +23,7 @@ from trackside.model.durations import format_duration
 from trackside.server.fingerprint import fingerprint
 from trackside.server.web import figures
 from trackside.server.web.console import Console
+from trackside.server.web.heard import counted
 from trackside.server.web.period import RANGES, REFRESHES_S, Period, period_of
 from trackside.server.web.verdict import (
     Level,
@@ -79,7 +80,7 @@ def respond(request: Request, console: Console, period: Period, page: Page) -> H
         "ranges": [(text, _link(path, page.params, period, range=text)) for text in RANGES],
         "refreshes": [(s, _link(path, page.params, period, refresh=str(s))) for s in REFRESHES_S],
         "refresh_url": _link(path, page.params, period),
-        "firing": _firing(console),
+        "firing": counted(console),
         "user": getattr(request.state, "user", None),
         "version": console.version,
     }
@@ -207,11 +208,3 @@ def _link(path: str, params: Mapping[str, str], period: Period, **changed: str) 
     """This page with another range or refresh; a relative range replaces a fixed one."""
     kept = {name: value for name, value in period.params().items() if "range" not in changed or name == "refresh"}
     return path + "?" + urlencode({**{k: v for k, v in params.items() if v}, **kept, **changed})
-
-
-def _firing(console: Console) -> dict[str, object]:
-    # Silenced is dealt with: a number that stays where it is would be overlooked when it matters.
-    dispatcher = console.alerting()
-    firing = [] if dispatcher is None else dispatcher.views.unmuted(console.clock.now_ms())
-    level = max((alert_level(alert) for alert in firing), default=Level.OK)
-    return {"count": len(firing), "level": level}

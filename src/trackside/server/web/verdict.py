@@ -70,9 +70,13 @@ def alert_text(alert: Alert) -> str:
 
 
 def alerts_in(groups: Sequence[RuleGroupStatus], state: AlertState) -> list[Alert]:
+    alerts = (alert for group in groups for rule in group.rules for alert in rule.alerts)
+    return in_order(alert for alert in alerts if alert.state is state)
+
+
+def in_order(alerts: Iterable[Alert]) -> list[Alert]:
     """Most severe first, then the longest."""
-    found = [alert for group in groups for rule in group.rules for alert in rule.alerts if alert.state is state]
-    return sorted(found, key=lambda alert: (-alert_level(alert), alert.fired_at_ms or alert.active_at_ms))
+    return sorted(alerts, key=lambda alert: (-alert_level(alert), alert.fired_at_ms or alert.active_at_ms))
 
 
 def alert_finding(alert: Alert, href: str) -> Finding:

@@ -147,7 +147,7 @@ class Night:
         return self.time_ms / 1_000
 
     def run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(110)
 
     def advance(self, minutes: float) -> None:
         """Half a minute at a time, as everything here has that interval."""
@@ -188,7 +188,7 @@ class Night:
     def close(self) -> None:
         self.run(self.server.stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(5)
+        self.thread.join(60)
 
     async def _tick(self) -> None:
         await self.server.schedule.run_due(self.time_ms)
@@ -265,7 +265,7 @@ def on_a_port(broken: Night) -> Iterator[SimpleNamespace]:
     port = server.servers[0].sockets[0].getsockname()[1]
     yield SimpleNamespace(url=f"http://127.0.0.1:{port}{broken.prefix}", night=broken)
     server.should_exit = server.force_exit = True
-    task.result(5)
+    task.result(60)
 
 
 @pytest.fixture

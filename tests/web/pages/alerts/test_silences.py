@@ -115,7 +115,7 @@ def test_a_silence_is_changed_in_place(night):
     night.post("/silences", FIELDS)
     (before,) = night.silences
     page = night.get(f"/silences/{before.silence_id}").text
-    starts = re.search(r'name="starts" step="1" data-utc value="([^"]+)"', page)[1]
+    starts = re.search(r'name="starts" step="1" max="2100-01-01T00:00" data-utc value="([^"]+)"', page)[1]
     night.advance(1)
     night.post(
         "/silences",
@@ -219,3 +219,5 @@ def test_what_is_silenced_is_not_counted_in_the_navigation(broken):
 
     assert silenced
     assert firing() == before - silenced
+    muted = len(broken.get("/api/v2/alerts?active=false").json())
+    assert f"{muted} alerts more, silenced or explained by another" in words(broken.get("/").text)

@@ -289,12 +289,13 @@ def test_fifty_thousand_jobs_in_a_queue_cost_a_page_nothing(
     before = len(world.rq.asked)
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         visit("/jobs", **more)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
 
     assert len(world.rq.asked) == before
-    assert min(took) < 0.1
+    # Of the processor, whatever else the machine does. Rows for all of them take seconds.
+    assert min(took) < 0.5
 
 
 @pytest.mark.parametrize(("role", "is_there"), [(Role.VIEWER, False), (Role.OPERATOR, True)])

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from playwright.sync_api import expect
 
 PAGES = {
     "list": "/uptime?range=1h",
@@ -12,7 +13,7 @@ PAGES = {
     "heartbeat": "/uptime/heartbeats/invoices",
 }
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -30,26 +31,24 @@ def test_axe_finds_nothing(open_page, server, complaints_of):
     assert found == [], "\n".join(found)
 
 
-def test_no_page_is_wider_than_the_window(open_page, server):
+def test_no_page_is_wider_than_the_window(open_page, server, wider_by):
     page = open_page("/uptime")
     wide = []
     for name, path in PAGES.items():
         page.goto(server.url + path)
         for width in (2560, 1440, 820, 360):
             page.set_viewport_size({"width": width, "height": 800})
-            by = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            by = wider_by(page)
             wide += [f"{name} at {width} by {by}"] if by > 0 else []
 
     assert wide == []
 
 
-def test_from_the_list_to_a_check_and_its_chart(open_page, server):
+def test_from_the_list_to_a_check_and_its_chart(open_page, server, go):
     page = open_page("/uptime?range=1h")
     page.click("text=checkout >> nth=1")
     page.wait_for_selector("#chart-response canvas")
 
     assert "/uptime/checks/checkout" in page.url
-    assert page.locator("nav [aria-current=page]").inner_text().startswith("Uptime")
-    page.keyboard.press("g")
-    page.keyboard.press("u")
-    page.wait_for_url("**/uptime?*")
+    expect(page.locator("nav [aria-current=page]")).to_contain_text("Uptime")
+    go(page, "u", "**/uptime?*")

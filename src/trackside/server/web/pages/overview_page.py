@@ -14,6 +14,7 @@ from trackside.server.web import render
 from trackside.server.web.ask import Answer, Question, ask_all
 from trackside.server.web.chart import Chart, Line, lines_of, onto_grid, same_hues
 from trackside.server.web.console import Console
+from trackside.server.web.heard import Heard, heard
 from trackside.server.web.pages.alerts.places import alert_path
 from trackside.server.web.period import Period
 from trackside.server.web.red import Names, Red, find_names
@@ -39,6 +40,7 @@ from trackside.server.web.verdict import (
 
 ROUTES_IN_A_CHART = 6
 ROUTES_IN_THE_TABLE = 30
+ALERTS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,18 @@ async def show(console: Console, request: Request) -> Response:
     wanted = request.query_params.get("service", "")
     selected = _selected(rows, wanted)
     detail = await _detail(console, period, selected) if selected else None
-    findings = _findings(console, rows, period)
+    firing = heard(console)
+    findings = _findings(console, rows, firing, period)
     facts = {
         "findings": findings,
         "rows": rows,
-        "calm": _calm_line(rows),
+        "calm": _calm_line(rows, firing.muted),
         "selected": selected.name if selected else "",
         "detail": detail,
-        "firing_alerts": alerts_in(console.rule_groups(), AlertState.FIRING),
-        "pending_alerts": alerts_in(console.rule_groups(), AlertState.PENDING),
+        "firing_alerts": firing.alerts[:ALERTS_SHOWN],
+        "more_alerts": max(0, len(firing.alerts) - ALERTS_SHOWN),
+        "muted_alerts": firing.muted,
+        "pending_alerts": alerts_in(console.rule_groups(), AlertState.PENDING)[:ALERTS_SHOWN],
         "columns": COLUMNS,
         "failure": next((answer.reason for answer in answers.values() if answer.error), ""),
         "service_links": {row.name: period.link("/", service=row.name) for row in rows},
@@ -85,16 +90,16 @@ async def show(console: Console, request: Request) -> Response:
     return render.respond(request, console, period, page)
 
 
-def _findings(console: Console, rows: Sequence[ServiceRow], period: Period) -> list[Finding]:
+def _findings(console: Console, rows: Sequence[ServiceRow], firing: Heard, period: Period) -> list[Finding]:
     """What is wrong with services and rules; and the worst alert, if it is worse than all of that.
 
     The other alerts stand beside, and most of them say in other words what is said here.
     """
     groups = console.rule_groups()
     found = worst_first([*(finding for row in rows for finding in row.findings), *rule_findings(groups)])
-    alerts = alerts_in(groups, AlertState.FIRING)
-    if alerts and (not found or alert_level(alerts[0]) > found[0].level):
-        return [alert_finding(alerts[0], period.link(alert_path(alerts[0]))), *found]
+    worst = next(iter(firing.alerts), None)
+    if worst is not None and (not found or alert_level(worst) > found[0].level):
+        return [alert_finding(worst, period.link(alert_path(worst))), *found]
     return found
 
 
@@ -102,10 +107,11 @@ def _title(findings: Sequence[Finding]) -> str:
     return f"{findings[0].subject} {findings[0].predicate}".strip() if findings else "All is well"
 
 
-def _calm_line(rows: Sequence[ServiceRow]) -> str:
+def _calm_line(rows: Sequence[ServiceRow], muted: int) -> str:
     total = sum(row.total for row in rows)
+    alerts = f"what fires ({muted}) is silenced" if muted else "nothing is firing"
     services = "The service answers" if len(rows) == 1 else f"All {len(rows)} services answer"
-    return f"{services}, on {total} target{'s' if total != 1 else ''}; nothing is firing." if total else ""
+    return f"{services}, on {total} target{'s' if total != 1 else ''}; {alerts}." if total else ""
 
 
 def _selected(rows: Sequence[ServiceRow], wanted: str) -> ServiceRow | None:

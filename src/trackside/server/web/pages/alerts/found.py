@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trackside.model.alerts import Alert, AlertState
 from trackside.model.labels import Labels
 from trackside.model.rules import RuleStatus
-from trackside.server.fingerprint import fingerprint, look_ahead
+from trackside.server.fingerprint import fingerprints
 from trackside.server.web.console import Console
 from trackside.server.web.verdict import alert_level
 
@@ -51,8 +51,8 @@ def alert_of(found: Sequence[Found], wanted: str) -> Found | None:
 def called(label_sets: Iterable[Labels], wanted: str) -> Labels | None:
     """Those with this fingerprint."""
     known = list(label_sets)
-    look_ahead(known)
-    return next((labels for labels in known if fingerprint(labels) == wanted), None)
+    found = zip(known, fingerprints(known), strict=True)
+    return next((labels for labels, fingerprint in found if fingerprint == wanted), None)
 
 
 def rule_of(console: Console, labels: Labels) -> RuleStatus | None:
