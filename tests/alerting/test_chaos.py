@@ -85,7 +85,7 @@ class World:
         return number in self.silenced or (number >= 3 and cause_fires)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_in_a_day_of_chaos_nobody_is_left_in_the_dark_and_nobody_is_told_twice(new_site, integration, seed):
     hooks = {name: integration() for name in RECEIVERS}

@@ -33,7 +33,7 @@ def test_what_comes_while_the_disk_is_busy_is_written_at_once(db):
         transactions = []
         db.write(lambda connection: connection.set_trace_callback(transactions.append)).result()
         gate = threading.Event()
-        blocked = db.write(lambda _: gate.wait(10))
+        blocked = db.write(lambda _: gate.wait(60))
         waiting = [asyncio.create_task(commits.durably([insert(number)])) for number in range(50)]
         await asyncio.sleep(0.01)
         gate.set()

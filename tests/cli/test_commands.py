@@ -18,7 +18,7 @@ from trackside.exceptions import TracksideError
 
 def trackside(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "trackside.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=110)
 
 
 GOOD_RULES = "groups:\n- name: a\n  rules:\n  - alert: Down\n    expr: up == 0\n"

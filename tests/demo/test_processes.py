@@ -12,6 +12,7 @@ def test_a_port_that_is_taken_is_replaced_by_one_that_no_connection_is_given():
 
 
 def test_a_port_that_is_free_is_taken_as_wished():
-    wished = free_port(0)
+    # Somebody else may take one of them meanwhile, but hardly all.
+    wishes = [free_port(0) for _ in range(5)]
 
-    assert free_port(wished) == wished
+    assert any(free_port(wished) == wished for wished in wishes)

@@ -76,7 +76,7 @@ class Prometheus:
                 stdout=log,
                 stderr=log,
             )
-        self._client = httpx.Client(base_url=f"http://{address}")
+        self._client = httpx.Client(base_url=f"http://{address}", timeout=60)
 
     def without_data(self, queries: dict[str, str], alive: Sequence[str] = ("up",)) -> list[str]:
         """The names of those that have no answer at the last moment at which all of the system still ran.
@@ -98,7 +98,7 @@ class Prometheus:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(timeout=15)
+        self._process.wait(timeout=60)
         self._client.close()
 
 

@@ -79,7 +79,7 @@ def test_with_metrics_off_the_service_serves_and_nothing_is_measured(tmp_path):
         "PYTHONPATH": os.pathsep.join([str(FOLDER.parent), *sys.path]),
     }
     result = subprocess.run(
-        [sys.executable, "-c", OFF], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path
+        [sys.executable, "-c", OFF], capture_output=True, text=True, timeout=100, env=environment, cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
     statuses = {"/customers/1": 200, "/archetypes": 200, "/metrics": 404, "/metrics-custom": 404, "/health/ready": 200}

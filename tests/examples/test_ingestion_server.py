@@ -108,7 +108,7 @@ def metrics(client, path="/metrics"):
     return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def eventually(probe, within_s=5):
+def eventually(probe, within_s=60):
     """What `probe` answers, once that is anything."""
     deadline_s = time.monotonic() + within_s
     while not (answer := probe()):
@@ -252,9 +252,10 @@ def test_users_who_are_gone_are_forgotten(server):
         return any(f'user_id="{user}"' in series for series in metrics(server))
 
     with server.websocket_connect("/relays/north") as relay:
-        for message in (start("anna"), start("ben"), samples("ben"), end("ben")):
+        for message in (start("anna"), start("ben"), samples("ben")):
             relay.send_json(message)
         eventually(lambda: shows("ben"))
+        relay.send_json(end("ben"))
         eventually(lambda: not shows("ben"))
         assert shows("anna")
         # Who comes back is shown again.
@@ -274,9 +275,12 @@ def test_a_session_and_its_samples_are_in_the_database(server):
         for message in (start("anna"), samples("anna", 3), samples("anna", 2), end("anna")):
             relay.send_json(message)
         (session,) = eventually(lambda: server.get("/users/anna/sessions").json())
-        rows = eventually(lambda: server.get(f"/sessions/{session['id']}/samples").json())
+        # A session may be written before the last of its samples, and is counted after it was written.
+        eventually(lambda: len(server.get(f"/sessions/{session['id']}/samples").json()) == 5)
+        eventually(lambda: metrics(server).get('db_writes_total{table="sessions"}'))
+        eventually(lambda: metrics(server).get('db_batch_size_sum{table="samples"}') == 5)
 
-    assert (session["relay"], session["samples"], len(rows)) == ("north", 5, 5)
+    assert (session["relay"], session["samples"]) == ("north", 5)
     shown = metrics(server)
     assert shown["sessions_created_total"] == shown["sessions_ended_total"] == 1
     assert shown['db_writes_total{table="sessions"}'] == shown['db_batch_size_count{table="sessions"}'] == 1
@@ -305,7 +309,7 @@ def test_the_server_is_ready_when_the_database_answers_and_the_writer_runs(serve
 
 def test_what_the_database_refuses_waits_and_is_written_later(server, tmp_path):
     def statement(sql):
-        with sqlite3.connect(tmp_path / "ingestion.db") as connection:
+        with sqlite3.connect(tmp_path / "ingestion.db", timeout=60) as connection:
             return connection.execute(sql).fetchall()
 
     statement("alter table samples rename to moved")
@@ -342,7 +346,7 @@ def test_with_metrics_off_the_server_serves_and_nothing_is_measured(tmp_path):
         "PYTHONPATH": os.pathsep.join([str(FOLDER.parent), *sys.path]),
     }
     result = subprocess.run(
-        [sys.executable, "-c", OFF], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path
+        [sys.executable, "-c", OFF], capture_output=True, text=True, timeout=100, env=environment, cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split("\n") == ["UnknownTypeError", "[200, 404, 404, 200]", ""]

@@ -64,12 +64,12 @@ async def started(system, folder):
     quiet = replace(system, services=services, traffic=lambda addresses: NoTraffic())
     async with (
         running_demo(quiet, folder, Tellers(print, print)) as demo,
-        httpx.AsyncClient(base_url=f"http://{demo.addresses['api']}", timeout=20) as api,
+        httpx.AsyncClient(base_url=f"http://{demo.addresses['api']}", timeout=60) as api,
     ):
         yield demo, api
 
 
-async def eventually(probe, within_s=40):
+async def eventually(probe, within_s=60):
     """What `probe` answers, once that is anything."""
     until_s = asyncio.get_running_loop().time() + within_s
     while not (answer := await probe()):
@@ -236,7 +236,7 @@ def test_a_redis_that_is_given_is_used_and_none_is_started(luster):
     assert "redis" not in [service.name for service in system.services]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_without_redis_the_sql_worker_does_everything(luster, no_servers, tmp_path):
     async def run():
         async with started(luster({}, has_redis_server=False), tmp_path) as (demo, api), demo.client() as server:
@@ -250,12 +250,17 @@ def test_without_redis_the_sql_worker_does_everything(luster, no_servers, tmp_pa
             abandon(tmp_path / "luster.db")
 
             async def all_over():
-                with closing(sqlite3.connect(tmp_path / "luster.db")) as connection:
+                with closing(sqlite3.connect(tmp_path / "luster.db", timeout=60)) as connection:
                     rows = connection.execute("select queue, kind, status, attempts from jobs order by id").fetchall()
-                return rows if all(status in ("succeeded", "failed") for _, _, status, _ in rows) else None
+                is_over = all(status in ("succeeded", "failed") for _, _, status, _ in rows)
+                return rows if is_over and len(rows) == 10 else None
+
+            async def seen():
+                health = (await server.get("/admin/health")).json()
+                return health if health["database"]["status"] == "up" else None
 
             rows = await eventually(all_over)
-            return rows, (await server.get("/admin/health")).json(), (await server.get("/admin/rq")).text
+            return rows, await eventually(seen), (await server.get("/admin/rq")).text
 
     rows, health, page = asyncio.run(run())
     assert (health["database"]["status"], health["redis"]["configured"]) == ("up", False)
@@ -273,7 +278,7 @@ def test_without_redis_the_sql_worker_does_everything(luster, no_servers, tmp_pa
 
 def abandon(database):
     """A job whose worker died more than a lease ago, in its first attempt."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
         connection.execute(
             "insert into jobs (queue, kind, status, payload, attempts, max_attempts, created_at, run_at, started_at,"
             " lease_until, worker, trace) values ('images', 'render', 'processing',"
@@ -283,7 +288,7 @@ def abandon(database):
         connection.commit()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("servers", "caption_job"),
     [
@@ -304,8 +309,11 @@ def test_in_sentry_request_worker_and_model_are_one_trace(
             await captions(api, 1)
 
             async def arrived():
-                names = {transaction["transaction"] for transaction in sentry.of("transaction")}
-                return {caption_job, "render"} <= names and sentry.of("event")
+                """All that is looked at below: each process sends its own when it comes to it."""
+                names = Counter(transaction["transaction"] for transaction in sentry.of("transaction"))
+                is_traced = names["/images"] >= 2 and names[caption_job] and names["render"] >= 2
+                errors = [one["exception"]["values"][-1]["type"] for one in sentry.of("event")]
+                return is_traced and "ValueError" in errors
 
             await eventually(arrived)
 
@@ -387,7 +395,7 @@ def by_hand(given):
         )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_admin_api_tells_what_the_table_and_redis_tell(luster, real_servers, tmp_path):
     system = luster(real_servers, has_redis_server=False)
     system = replace(system, services=tuple(one for one in system.services if one.name != "rq_low"))

@@ -182,7 +182,7 @@ class HookSite:
         self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not self.server.started:
             assert time.monotonic() < until
             time.sleep(0.01)

@@ -15,6 +15,7 @@ import pytest
 from free_ports import free_port
 
 pytestmark = [
+    pytest.mark.timeout(300),
     pytest.mark.peer,
     pytest.mark.skipif(shutil.which("prometheus-alertmanager") is None, reason="needs Alertmanager"),
 ]
@@ -59,7 +60,7 @@ class Sink(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-def wait_for(probe: Callable[[], object], within_s: float = 30) -> None:
+def wait_for(probe: Callable[[], object], within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         try:
@@ -83,7 +84,7 @@ def run(tmp_path) -> Iterator[Callable[..., None]]:
     for process in reversed(running):
         process.terminate()
     for process in running:
-        process.wait(timeout=15)
+        process.wait(timeout=60)
 
 
 def test_a_real_alertmanager_tells_of_our_alerts_and_both_do_where_they_are_compared(run, tmp_path):
@@ -104,17 +105,17 @@ def test_a_real_alertmanager_tells_of_our_alerts_and_both_do_where_they_are_comp
     run(sys.executable, "-m", "trackside.cli.main", *serve)
 
     wait_for(lambda: ("theirs", "First", "firing") in sink.got)
-    (alert,) = httpx.get(f"http://127.0.0.1:{theirs}/api/v2/alerts").json()
+    (alert,) = httpx.get(f"http://127.0.0.1:{theirs}/api/v2/alerts", timeout=60).json()
     assert (alert["labels"], alert["annotations"]) == (
         {"alertname": "First", "severity": "page"},
         {"summary": "7"},
     )
     # Four times the delay after which it is told again.
     lasts = datetime.fromisoformat(alert["endsAt"]) - datetime.fromisoformat(alert["updatedAt"])
-    assert abs(lasts.total_seconds() - 240) < 5
+    assert abs(lasts.total_seconds() - 240) < 25
 
     configure("Second", mirror=True)
-    assert httpx.post(f"http://127.0.0.1:{ours}/-/reload").is_success
+    assert httpx.post(f"http://127.0.0.1:{ours}/-/reload", timeout=60).is_success
     expected = {("theirs", "First", "firing"), ("theirs", "First", "resolved"), ("theirs", "Second", "firing")}
     wait_for(lambda: expected | {("ours", "Second", "firing")} <= set(sink.got))
     # Nobody was told by us of what had been handed over.

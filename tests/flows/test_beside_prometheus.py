@@ -1,18 +1,20 @@
 """Prometheus itself scrapes the same shop: without a warning, and with the same answers as ours."""
 
+import operator
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from free_ports import free_port
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 800ms}}
@@ -56,10 +58,10 @@ def run(tmp_path_factory) -> Iterator[Callable[..., Path]]:
     for process in reversed(running):
         process.terminate()
     for process in running:
-        process.wait(timeout=15)
+        process.wait(timeout=60)
 
 
-def wait_for(probe: Callable[[], bool], within_s: float = 30) -> None:
+def wait_for(probe: Callable[[], bool], within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         try:
@@ -94,7 +96,7 @@ def prometheus_binary() -> str:
 
 
 def requests(shop: int, count: int) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{shop}", timeout=10) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{shop}", timeout=60) as client:
         for number in range(count):
             client.get(["/", "/products", f"/products/sku-{number}", "/products/none", "/wp-login.php"][number % 5])
             client.post("/checkout", params={"payment": "card"})
@@ -123,7 +125,7 @@ def servers(run, shop, prometheus_binary, tmp_path_factory) -> dict[str, httpx.C
     )
     for port in ports.values():
         answers(f"http://127.0.0.1:{port}/-/ready")
-    clients = {name: httpx.Client(base_url=f"http://127.0.0.1:{port}") for name, port in ports.items()}
+    clients = {name: httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) for name, port in ports.items()}
     wait_for(lambda: all(vector(client, "count_over_time(up[1m]) > 1") for client in clients.values()))
     requests(shop, 100)
     wait_for(lambda: {sum(vector(client, TOTAL).values()) for client in clients.values()} == {240.0})
@@ -139,17 +141,27 @@ def vector(client: httpx.Client, query: str) -> dict[frozenset, float]:
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_answers_are_the_same(servers, query):
-    ours, theirs = vector(servers["trackside"], query), vector(servers["prometheus"], query)
+    def both():
+        ours, theirs = vector(servers["trackside"], query), vector(servers["prometheus"], query)
+        return ours, {labels: pytest.approx(value, rel=0.01) for labels, value in theirs.items()}
 
+    # The numbers are at rest. For a scrape that failed, as on a busy machine it may, there are none until the next.
+    with suppress(AssertionError):
+        wait_for(lambda: both()[1] and operator.eq(*both()))
+    ours, theirs = both()
     assert theirs
-    assert ours == {labels: pytest.approx(value, rel=0.01) for labels, value in theirs.items()}
+    assert ours == theirs
 
 
 def test_prometheus_has_nothing_to_complain_about(servers):
     lines = servers["log"].read_text().splitlines()
     assert [line for line in lines if "level=warn" in line or "level=error" in line] == []
-    (target,) = servers["prometheus"].get("/api/v1/targets").json()["data"]["activeTargets"]
-    assert (target["health"], target["lastError"]) == ("up", "")
+
+    def up() -> bool:
+        (target,) = servers["prometheus"].get("/api/v1/targets").json()["data"]["activeTargets"]
+        return (target["health"], target["lastError"]) == ("up", "")
+
+    wait_for(up)
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text;version=1.0.0"])
@@ -160,5 +172,5 @@ def test_promtool_finds_no_fault_with_the_page(shop, accept, prometheus_binary):
         assert body.endswith(b"# EOF\n")
         return
     promtool = Path(prometheus_binary).with_name("promtool")
-    result = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, timeout=20)
+    result = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, timeout=100)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")

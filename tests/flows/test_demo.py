@@ -17,8 +17,9 @@ DEMO = [sys.executable, "-m", "trackside.cli.main", "demo"]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_check_sees_everything_it_expects():
-    result = subprocess.run([*DEMO, "--check", "--for", "80s", "--json"], capture_output=True, text=True, timeout=150)
+    result = subprocess.run([*DEMO, "--check", "--for", "80s", "--json"], capture_output=True, text=True, timeout=290)
 
     findings = json.loads(result.stdout)
     assert findings["problems"] == []
@@ -29,7 +30,7 @@ def test_the_check_sees_everything_it_expects():
 
 
 def test_a_check_that_is_too_short_says_what_it_missed():
-    result = subprocess.run([*DEMO, "--check", "--for", "3s"], capture_output=True, text=True, timeout=90)
+    result = subprocess.run([*DEMO, "--check", "--for", "3s"], capture_output=True, text=True, timeout=110)
 
     assert result.returncode == 1
     assert "no alert became firing" in result.stdout
@@ -52,7 +53,7 @@ def login_link() -> Iterator[str]:
             raise AssertionError("no login link was printed")
     finally:
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert "stopped" in output
     assert process.returncode == 0
 
@@ -71,6 +72,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.slow
 @pytest.mark.browser
+@pytest.mark.timeout(300)
 def test_a_visitor_watches_the_shop_fail_and_recover(browser, login_link):
     page: Page = browser.new_page()
     page.set_default_timeout(60_000)
@@ -79,9 +81,9 @@ def test_a_visitor_watches_the_shop_fail_and_recover(browser, login_link):
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(login_link)
 
-    # Within half a minute the services and their routes are there, from samples that were really scraped.
-    expect(page.get_by_role("link", name="shop").first).to_be_visible(timeout=30_000)
-    expect(page.locator("main")).to_contain_text("/products/{sku}", timeout=30_000)
+    # After a moment the services and their routes are there, from samples that were really scraped.
+    expect(page.get_by_role("link", name="shop").first).to_be_visible()
+    expect(page.locator("main")).to_contain_text("/products/{sku}")
     expect(page.locator("main")).to_contain_text(re.compile(r"\d+(\.\d+)?/s"))
     expect(page.locator("h1")).to_contain_text(re.compile("fail", re.I))
 

@@ -77,6 +77,9 @@ WORK = """
 import sys
 import redis
 import trackside.rq
+from trackside.sdk.push import background
+# So long may its last reports take here.
+background.EXIT_TIMEOUT_S = 60
 from rq import Queue
 connection = redis.Redis.from_url(sys.argv[1])
 queues = [Queue(name, connection=connection) for name in ("high", "low")]
@@ -127,7 +130,7 @@ def python(tmp_path, site, library):
 
 
 def done(process):
-    assert process.wait(60) == 0
+    assert process.wait(110) == 0
 
 
 @pytest.mark.parametrize("rq", [pytest.param("", id="RQ 3"), pytest.param("rq-2.6", id="RQ 2.6")])

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from urllib.parse import quote
@@ -31,7 +32,7 @@ def fine(password="s3cret"): pass
 def fails(): raise ValueError("no")
 def endless():
     connection.set("runs", 1)
-    time.sleep(60)
+    time.sleep(100)
 def called(job, connection, *error): connection.set("called", 1)
 
 if __name__ == "__main__":
@@ -77,7 +78,7 @@ class Rq:
         return subprocess.Popen(command, env=self._environment, start_new_session=True)
 
     def run(self, what, *names):
-        assert self.start(what, *names).wait(60) == 0
+        assert self.start(what, *names).wait(110) == 0
 
     def reader_url(self):
         self.redis.execute_command("ACL", "SETUSER", "looks", "reset", "on", ">secret", *READ_ONLY_RULES.split())
@@ -190,7 +191,7 @@ def test_a_hundred_pages_change_nothing_under_users_that_may_only_read(world, rq
 def test_a_killed_worker_is_said_with_the_job_it_left(world, rq, kill_session):
     configure(world, f"  - {{name: rq, type: rq, url: '{rq.reader_url()}'}}\n")
     worker = rq.start("work", "endless")
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while not rq.redis.exists("runs"):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -297,11 +298,11 @@ def test_a_back_end_that_is_slow_keeps_no_other_request_waiting(world, rq):
     configure(world, f"  - {{name: rq, type: rq, url: '{rq.url}'}}\n")
     look(world)
     sampler = world.server.jobs.watch.samplers["rq"]
-    slept = []
+    asked, released, in_time = threading.Event(), threading.Event(), []
 
     def slow(query, after="", limit=50):
-        time.sleep(0.5)
-        slept.append(query)
+        asked.set()
+        in_time.append(released.wait(90))
         return JobsPage(())
 
     sampler.source.find = slow
@@ -311,16 +312,13 @@ def test_a_back_end_that_is_slow_keeps_no_other_request_waiting(world, rq):
         transport = httpx.ASGITransport(app=world.server.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://trackside", headers=headers) as client:
             search = asyncio.create_task(client.get("/api/v1/jobs/jobs?q=anything"))
-            took = []
-            while not search.done():
-                began_s = time.perf_counter()
-                assert (await client.get("/health/live")).status_code == 200
-                took.append(time.perf_counter() - began_s)
+            while not asked.is_set():
                 await asyncio.sleep(0.005)
+            for _ in range(20):
+                assert (await client.get("/health/live")).status_code == 200
+            assert not search.done()
+            released.set()
             assert (await search).status_code == 200
-            return took
 
-    took = world.loop.run_until_complete(both())
-    assert slept and len(took) > 5
-    # Another one waits for none of the half second; the bound is for machines that have other things to do.
-    assert sorted(took)[len(took) // 2] < 0.05 and max(took) < 0.4
+    world.loop.run_until_complete(both())
+    assert in_time == [True]

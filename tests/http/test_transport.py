@@ -54,7 +54,9 @@ def run(request):
 
 
 def client(**limits):
-    return httpx.AsyncClient(transport=KeepAliveTransport(ssl.create_default_context(), **limits), trust_env=False)
+    return httpx.AsyncClient(
+        transport=KeepAliveTransport(ssl.create_default_context(), **limits), trust_env=False, timeout=60
+    )
 
 
 async def settle():
@@ -249,7 +251,7 @@ def test_a_server_that_falls_silent_is_given_up(run, answer, error):
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with client() as asking:
             with pytest.raises(error):
-                await asking.get(url, timeout=0.05)
+                await asking.get(url, timeout=httpx.Timeout(60, read=0.05))
         server.close()
 
     run(test)

@@ -249,7 +249,7 @@ for number in (1, 2, 3):
         os.write(tell, b"x")
         if number == 1:
             os._exit(0)
-        time.sleep(60)
+        time.sleep(100)
     os.read(ready, 1)
     done.append(child)
 os.waitpid(done[0], 0)
@@ -285,7 +285,7 @@ os.kill(done[2], signal.SIGKILL)
 
 def test_forked_workers_are_shown_together_in_the_words_of_the_client(tmp_path):
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", FORKED], env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FORKED], env=environ, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     shown = ["True True True", "True True True True", "1 1 1", "True True False", "True True False", "True"]
     assert done.stdout.splitlines() == shown

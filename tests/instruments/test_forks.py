@@ -1,5 +1,6 @@
 """A child counts, whatever another thread of its parent was doing at the fork."""
 
+import gc
 import os
 import signal
 from threading import Event, Thread
@@ -11,13 +12,13 @@ from trackside.instruments.registry import Registry
 
 
 def exit_code(work):
-    """Of a forked process that does `work`, within two seconds."""
+    """Of a forked process that does `work`, and does not hang."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(2)
+            signal.alarm(60)
             work()
             code = 0
         finally:
@@ -53,7 +54,7 @@ def test_a_child_counts_though_another_thread_had_the_lock(monkeypatch, fork_wai
     # Another thread gets it too: nothing is held on to.
     thread = Thread(target=counter.labels("b").inc)
     thread.start()
-    thread.join(2)
+    thread.join(60)
     assert counter.rows() == [(("b",), (2.0,))]
 
 
@@ -63,8 +64,10 @@ def test_a_child_of_a_child_counts_too():
 
 
 def test_registries_that_are_gone_are_forgotten():
-    before = len(forks._forks._locks())
+    # By itself: those of earlier tests go when memory is collected.
     registry = Registry()
-    assert len(forks._forks._locks()) == before + 1
+    lock = registry.lock
+    assert any(one is lock for one in forks._forks._locks())
     del registry
-    assert len(forks._forks._locks()) <= before + 1
+    gc.collect()
+    assert not any(one is lock for one in forks._forks._locks())

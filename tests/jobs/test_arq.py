@@ -35,7 +35,9 @@ async def add(ctx, a, b=0, **more): return a + b
 async def boom(ctx, password=None): raise ValueError("no such thing")
 async def flaky(ctx, defer=0):
     if ctx["job_try"] < 2: raise Retry(defer=defer)
-async def slow(ctx, seconds): await asyncio.sleep(seconds)
+async def slow(ctx, seconds):
+    await ctx["redis"].set("begun", 1)
+    await asyncio.sleep(seconds)
 
 def worker(**options):
     return Worker([add, boom, flaky, slow], redis_settings=settings, poll_delay=0.05, **options)
@@ -68,7 +70,11 @@ class Arq:
         return self._running[-1]
 
     def run(self, code):
-        assert self.start(code).wait(30) == 0
+        assert self.start(code).wait(60) == 0
+
+    def has_begun(self, *keys):
+        """It has a lease first; a moment later its attempt is counted, and then it is called."""
+        return self.redis.exists("begun", *keys) == 1 + len(keys)
 
     def counts(self, name="arq:queue"):
         queue = next(one for one in self.source.sample().queues if one.name == name)
@@ -108,6 +114,12 @@ def now_ms():
     return int(time.time() * 1000)
 
 
+def cost_s(redis):
+    """Processor time, of Redis and of ours: on a busy machine the clock goes on while nobody works for us."""
+    its = redis.info("cpu")
+    return time.thread_time() + its["used_cpu_user"] + its["used_cpu_sys"]
+
+
 @pytest.fixture
 def arq(redis_url):
     one = Arq(redis_url)
@@ -115,7 +127,7 @@ def arq(redis_url):
     one.close()
 
 
-def until(condition, seconds=15):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -138,20 +150,26 @@ def test_what_waits_and_what_runs(arq):
     assert arq.counts() == {"queued": 2, "scheduled": 1}
     assert arq.source.sample().workers == ()
 
+    began_ms = now_ms()
     arq.start("work(max_jobs=1, health_check_interval=30)")
-    until(lambda: arq.counts().get("running"))
+    until(lambda: arq.has_begun("arq:queue:health-check"))
     first = arq.source.sample()
     second = arq.source.sample(first.cursor)
+    passed_ms = now_ms() - began_ms + 1
     (job,) = second.running
     (worker,) = second.workers
 
     # What runs stays in the sorted set, and does not wait.
     assert arq.counts() == {"queued": 1, "running": 1, "scheduled": 1}
     assert (job.id, job.kind, job.attempt, job.started_ms) == ("slow", "slow", 1, first.running[0].started_ms)
-    assert 300_000 < job.lease_until_ms - second.at_ms <= 310_000
+    assert 310_000 - passed_ms <= job.lease_until_ms - second.at_ms <= 310_000
     assert (worker.queues, worker.state, worker.is_inferred) == (("arq:queue",), "busy", True)
     assert worker.jobs == ("slow",)
-    assert worker.expected_ms - worker.beat_ms == pytest.approx(31_000, abs=1_100)
+    # It is kept for a second longer than the interval, and says when it was written, to the second.
+    assert 31_000 - passed_ms <= worker.expected_ms - second.at_ms <= 31_000
+    assert began_ms - 1_000 < worker.beat_ms <= second.at_ms
+    said = arq.redis.get("arq:queue:health-check").decode()
+    assert time.strftime("%b-%d %H:%M:%S ", time.localtime(worker.beat_ms // 1000)) in said
     assert second.queues[0].oldest_ready_ms == arq.source.get("next").job.enqueued_ms
 
 
@@ -161,11 +179,12 @@ def test_a_job_tells_its_arguments(arq):
 
     assert (detail.job.kind, detail.job.state, detail.args) == ("add", JobState.QUEUED, (1,))
     assert detail.kwargs == {"b": 2, "password": "[redacted]", "tag": str(UUID(int=7))}
-    assert arq.source.get("later").job.due_ms - detail.job.enqueued_ms == pytest.approx(3_600_000, abs=5_000)
+    assert arq.source.get("later").job.due_ms - detail.job.enqueued_ms == pytest.approx(3_600_000, abs=60_000)
     assert arq.source.get("none") is None
 
 
 def test_what_ends_is_told_once(arq):
+    began_s = time.time()
     arq.run("""
     async def some(enqueue, pool):
         await enqueue("add", 1, b=2, _job_id="good")
@@ -175,7 +194,8 @@ def test_what_ends_is_told_once(arq):
     fill(some)
     """)
     cursor = arq.source.sample().cursor
-    arq.start("work(burst=True)").wait(30)
+    arq.start("work(burst=True)").wait(60)
+    passed_s = time.time() - began_s
     sample = arq.source.sample(json.loads(json.dumps(cursor)))
     found = {job.id: job for job in sample.finished}
 
@@ -188,7 +208,8 @@ def test_what_ends_is_told_once(arq):
     assert found["bad"].error == "ValueError: no such thing"
     assert found["unknown"].error == "JobExecutionFailed: function 'gone' not found"
     assert found["twice"].attempt == 2
-    assert all(0 <= job.run_s < 5 and 0 <= job.wait_s < 10 for job in found.values())
+    assert all(job.run_s >= 0 and job.wait_s >= 0 for job in found.values())
+    assert all(job.run_s + job.wait_s <= passed_s for job in found.values())
     assert arq.source.sample(sample.cursor).finished == ()
     # Nor by another process, that knows no more than the cursor.
     other = ArqSource(connected(arq.url), is_secret=is_secret)
@@ -212,8 +233,9 @@ def test_a_retry_waits_for_its_time(arq):
 def test_a_killed_worker_leaves_a_lease_and_then_a_queued_job(arq):
     arq.run("fill(lambda enqueue, pool: enqueue('slow', 60, _job_id='one'))")
     worker = arq.start("work()")
-    until(lambda: arq.counts() == {"running": 1})
+    until(arq.has_begun)
     os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
 
     assert arq.counts() == {"running": 1}
     arq.redis.pexpire("arq:in-progress:one", 1)
@@ -239,7 +261,8 @@ def test_an_abort_is_shown_and_ends_as_cancelled(arq):
 def test_nothing_changes_under_read_only_credentials(arq):
     arq.run(FILLED)
     arq.start("work(max_jobs=1)")
-    until(lambda: arq.counts().get("running"))
+    # From here on the worker writes nothing for an hour.
+    until(lambda: arq.has_begun("arq:queue:health-check"))
     arq.result("kept")
     arq.redis.execute_command("ACL", "SETUSER", "looker", "reset", "on", ">secret", *READ_ONLY_RULES.split())
     source = ArqSource(connected(arq.url.replace("://", "://looker:secret@")), is_secret=is_secret)
@@ -346,10 +369,10 @@ def test_an_id_that_is_used_again_ends_again(arq):
 
 def test_a_deferred_job_waits_since_it_was_due(arq):
     now = now_ms()
-    arq.job("one", now + 500, et=now - 60_000)
+    arq.job("one", now + 120_000, et=now - 60_000)
     cursor = arq.source.sample().cursor
     arq.redis.delete("arq:job:one", "arq:queue")
-    arq.result("one", now + 2_000, et=now - 60_000, st=now + 1_000)
+    arq.result("one", now + 121_500, et=now - 60_000, st=now + 120_500)
 
     assert arq.source.sample(cursor).finished[0].wait_s == 0.5
 
@@ -490,9 +513,9 @@ def test_a_look_at_50_000_queued_jobs_is_bounded(arq):
     took, found = [], []
     for _ in range(7):
         commands = arq.redis.info("stats")["total_commands_processed"]
-        begin = time.perf_counter()
+        before_s = cost_s(arq.redis)
         sample = arq.source.sample(cursor)
-        took.append(time.perf_counter() - begin)
+        took.append(cost_s(arq.redis) - before_s)
         cursor = sample.cursor
         found += sample.finished
         assert arq.redis.info("stats")["total_commands_processed"] - commands < 2_500
@@ -524,10 +547,10 @@ def test_every_measure_says_how_far_it_can_be_trusted(arq):
 def test_a_worker_that_is_stopped_puts_its_job_back(arq):
     arq.run("fill(lambda enqueue, pool: enqueue('slow', 60, _job_id='one'))")
     worker = arq.start("work()")
-    until(lambda: arq.counts() == {"running": 1})
+    until(arq.has_begun)
     cursor = arq.source.sample().cursor
     worker.terminate()
-    worker.wait(15)
+    worker.wait(60)
     sample = arq.source.sample(cursor)
 
     assert arq.counts() == {"queued": 1}

@@ -1,6 +1,7 @@
 """The queue as the server sees it: by its tables alone."""
 
 import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -24,7 +25,8 @@ def queue(connect):
 
 @pytest.fixture
 def source(queue, url):
-    with closing(open_jobs(url, outbox("my_work"), is_secret=lambda name: name == "token")) as source:
+    # Patient: a busy machine may make any question wait.
+    with closing(open_jobs(url, outbox("my_work"), is_secret=lambda name: name == "token", time_out_s=60)) as source:
         yield source
 
 
@@ -39,6 +41,7 @@ def counts(sample):
 
 
 def test_nobody_works_and_the_backlog_is_known(queue, source, connection):
+    began_ms = int(time.time() * 1000)
     push(queue, connection, Push("send", {"token": "s3cret"}), Push("send", delay_s=600))
 
     sample = source.sample()
@@ -46,7 +49,7 @@ def test_nobody_works_and_the_backlog_is_known(queue, source, connection):
     assert counts(sample) == {"queued": 1, "scheduled": 1}
     assert sample.workers == ()
     (seen,) = sample.queues
-    assert 0 <= sample.at_ms - seen.oldest_ready_ms < 10_000
+    assert began_ms <= seen.oldest_ready_ms <= sample.at_ms
     assert "s3cret" not in repr(source.get("1"))
     assert {source.fidelity[one] for one in (Measure.DEPTH, Measure.WORKERS, Measure.LATENCY)} == {Fidelity.EXACT}
 
@@ -71,7 +74,7 @@ def test_a_worker_is_seen_idle_and_busy(queue, source, connection):
 
     def wait(work):
         begun.set()
-        assert done.wait(20)
+        assert done.wait(100)
 
     worker = Worker(queue, {"long": wait}, every_s=0.05)
     worker.is_alive(connection)
@@ -82,14 +85,14 @@ def test_a_worker_is_seen_idle_and_busy(queue, source, connection):
     push(queue, connection, Push("long"))
     worker.start()
     try:
-        assert begun.wait(20)
+        assert begun.wait(60)
         sample = source.sample()
         assert counts(sample) == {"running": 1}
         assert [(one.id, one.jobs) for one in sample.workers] == [(worker.id, ("1",))]
         assert sample.running[0].worker == worker.id
     finally:
         done.set()
-        assert worker.stop()
+        assert worker.stop(60)
     assert source.sample().workers == ()
 
 

@@ -43,7 +43,7 @@ def test_what_is_pushed_is_claimed_with_all_that_was_said(queue, connection):
     assert (work.id, work.queue, work.kind, work.payload) == (id, "outbox", "mail", {"to": ["ä", None, 1.5]})
     assert (work.attempt, work.max_attempts, work.was_abandoned) == (1, 3, False)
     assert work.key == f"outbox-{id}"
-    assert 0 <= work.waited_s < 5
+    assert 0 <= work.waited_s < 60
     assert work.lease_until_ms - work.started_ms == pytest.approx(60_000, abs=1_000)
 
 
@@ -156,10 +156,10 @@ def test_abandoned_work_is_taken_up_and_the_late_result_refused(queue, connectio
 
 def test_a_renewed_lease_keeps_others_away(queue, connection):
     push(queue, connection, Push("mail"))
-    (work,) = queue.claim(connection, "w", lease_s=60)
-    age(connection, 59)
-    assert queue.renew(connection, work, 60)
-    age(connection, 59)
+    (work,) = queue.claim(connection, "w", lease_s=600)
+    age(connection, 500)
+    assert queue.renew(connection, work, 600)
+    age(connection, 500)
 
     assert queue.claim(connection, "other") == []
     assert queue.finish(connection, work)

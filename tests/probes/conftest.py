@@ -122,7 +122,7 @@ def probed():
     probes = Probes(Network(SystemClock(), resolver))
 
     async def probed(resolve=None, **keys):
-        check = CheckConfig.model_validate({"name": "it", "timeout": "5s", **keys})
+        check = CheckConfig.model_validate({"name": "it", "timeout": "30s", **keys})
         used = probes if resolve is None else Probes(Network(SystemClock(), resolve))
         return await used.of(check)()
 

@@ -44,7 +44,7 @@ def blackbox(folder, authority):
 
 def asked(port, module, target):
     query = urllib.parse.urlencode({"module": module, "target": target})
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/probe?{query}") as answer:

@@ -121,8 +121,10 @@ HOSTILE = [
 def test_answers_that_are_none_fail_with_a_reason(answer, reason, probed):
     async def scenario():
         async with name_server(answer) as port:
-            return await probed(url=f"dns://127.0.0.1:{port}/shop.example", timeout="300ms")
+            return await probed(url=f"dns://127.0.0.1:{port}/shop.example", **given)
 
+    # Little for what never comes; of all else it is told before.
+    given = {"timeout": "300ms"} if reason is Reason.TIMEOUT else {}
     result = asyncio.run(scenario())
 
     assert result.reason is reason, result.error
@@ -145,14 +147,18 @@ def test_over_tcp_and_back_to_it_when_an_answer_does_not_fit(serving, probed):
         async with serving(over_tcp) as port:
             url = f"dns://127.0.0.1:{port}/shop.example"
             only_tcp = await probed(url=url, transport="tcp", answers="192.0.2.1")
-            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: _Once(truncated), local_addr=("127.0.0.1", port)
-            )
+            try:
+                transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: _Once(truncated), local_addr=("127.0.0.1", port)
+                )
+            except OSError:
+                return None
             fallen_back = await probed(url=url, answers="192.0.2.1")
             transport.close()
             return only_tcp, fallen_back
 
-    only_tcp, fallen_back = asyncio.run(scenario())
+    # Until there is a number that is free for both: somebody else may have it for the one.
+    only_tcp, fallen_back = next(filter(None, (asyncio.run(scenario()) for _ in range(20))))
 
     assert only_tcp.success, only_tcp.error
     assert fallen_back.success, fallen_back.error

@@ -84,7 +84,7 @@ def accepting(frames, accept=None):
         head = b"HTTP/1.1 101 X\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
         writer.write(head % answer + frames)
         await writer.drain()
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
 
     return handler
 
@@ -109,9 +109,14 @@ HOSTILE = [
 def test_frames_that_are_none_fail_with_a_reason(frames, reason, text, serving, probed):
     async def scenario():
         async with serving(accepting(frames)) as port:
-            return await probed(url=f"ws://127.0.0.1:{port}/", expect="x", timeout="500ms")
+            return await probed(url=f"ws://127.0.0.1:{port}/", expect="x", **given)
 
+    # Little for what never comes; of all else it is told before.
+    given = {"timeout": "500ms"} if reason is Reason.TIMEOUT else {}
     result = asyncio.run(scenario())
+    if reason is Reason.TIMEOUT and text not in result.error:
+        # A busy machine used it up before.
+        result = asyncio.run(scenario())
 
     assert result.reason is reason, result.error
     assert text in result.error

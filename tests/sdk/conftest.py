@@ -5,7 +5,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from trackside import Monitor
+from trackside.sdk.health import Health
+from trackside.sdk.push import transport
 from trackside.wire.remote_write import decode
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """What an application may wait for one second or three, it gets here: a busy machine stops anything for as long.
+    A test of how long something waits says so itself."""
+    monkeypatch.setitem(Health.check.__kwdefaults__, "timeout_s", PATIENCE_S)
+    for flush in (Monitor.flush, Monitor.flush_signals):
+        monkeypatch.setattr(flush, "__defaults__", (PATIENCE_S,))
+    monkeypatch.setattr(transport, "TIMEOUT_S", PATIENCE_S)
 
 
 class Receiver:
@@ -35,7 +50,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def wait_for(self, count, timeout_s=10):
+    def wait_for(self, count, timeout_s=60):
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.requests) >= count, timeout_s), "nothing arrived"
 

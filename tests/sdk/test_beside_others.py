@@ -354,7 +354,7 @@ def test_beside_those_that_patch_the_frameworks(order):
         pytest.importorskip("opentelemetry.instrumentation.fastapi", reason="not installed")
     here = str(Path(__file__).parent)
     done = subprocess.run(
-        [sys.executable, "-c", PATCHING, order, here], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PATCHING, order, here], capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode == 0, done.stderr
     statuses, counted, errors, transactions = json.loads(done.stdout)

@@ -181,9 +181,9 @@ def test_a_busy_application_is_scraped_all_the_same():
     async def ask():
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
-        busy = loop.run_in_executor(None, release.wait, 10)
+        busy = loop.run_in_executor(None, release.wait, 60)
         try:
-            return await asyncio.wait_for(endpoints.answer("GET", "/metrics", {}), 2)
+            return await asyncio.wait_for(endpoints.answer("GET", "/metrics", {}), 30)
         finally:
             release.set()
             await busy
@@ -194,7 +194,7 @@ def test_a_busy_application_is_scraped_all_the_same():
 def test_a_page_that_hangs_is_not_waited_for_by_everybody():
     release = threading.Event()
     page = Page(may_block=True)
-    page.render = lambda accept, own_only=False: (release.wait(10) and TEXT, b"")
+    page.render = lambda accept, own_only=False: (release.wait(60) and TEXT, b"")
     endpoints = Endpoints(Paths(), Health(), page)
 
     async def ask():

@@ -232,7 +232,7 @@ def test_a_collector_that_hangs_holds_up_no_request():
 
     def hang():
         asked.set()
-        let_go.wait(20)
+        let_go.wait(60)
         return []
 
     monitor.registry.add_collector(hang)
@@ -240,11 +240,11 @@ def test_a_collector_that_hangs_holds_up_no_request():
     scrape = Thread(target=lambda: Client(app).get("/metrics"))
     scrape.start()
     try:
-        assert asked.wait(10)
+        assert asked.wait(60)
         began = time.monotonic()
         assert answers_wsgi(app) == answers_wsgi(new_flask())
         monitor.counter("orders_total").inc()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert scrape.is_alive()
     finally:
         let_go.set()
@@ -254,14 +254,14 @@ def test_a_collector_that_hangs_holds_up_no_request():
 def test_a_health_check_that_hangs_is_said_in_time_and_holds_up_no_request():
     let_go = Event()
     monitor, app = Monitor("shop", environ={}), new_fastapi()
-    monitor.health.check("db", lambda: let_go.wait(20), timeout_s=0.2)
+    monitor.health.check("db", lambda: let_go.wait(60), timeout_s=0.2)
     monitor.watch(app)
     try:
         began = time.monotonic()
         assert answers(app) == answers(new_fastapi())
         ((status, body, _),) = answers(app, [("GET", "/health/ready")])
         assert answers(app) == answers(new_fastapi())
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     finally:
         let_go.set()
     assert (status, json.loads(body)) == (
@@ -277,7 +277,7 @@ def test_a_server_that_cannot_be_reached_holds_up_nothing():
     began = time.monotonic()
     assert answers(app) == answers(new_fastapi())
     monitor.flush(0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert answers(app) == answers(new_fastapi())
     monitor._stop_pushing()
 

@@ -64,7 +64,7 @@ async def ask():
 began = time.monotonic()
 statuses = asyncio.run(ask())
 took = time.monotonic() - began
-os.write(int(sys.argv[1]), json.dumps([statuses, took]).encode())
+os.write(int(sys.argv[1]), json.dumps([statuses, took, time.monotonic()]).encode())
 """
 SERVED = [200, 500, 404] * 5 + [200, 200]
 
@@ -139,7 +139,8 @@ FAULTS = {
 
 @pytest.fixture
 def served(tmp_path):
-    """What the application answered, and how long that took; fails when its process does, or does not end."""
+    """What the application answered, how long that took, and how long until its process had ended; fails when that
+    fails, or does not end."""
 
     def served(environ, fault, arguments="{}"):
         read, write = os.pipe()
@@ -151,17 +152,19 @@ def served(tmp_path):
                 pass_fds=[write],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=110,
                 cwd=tmp_path,
                 check=False,
             )
+            ended_s = time.monotonic()
         finally:
             os.close(write)
         with os.fdopen(read) as answers:
             text = answers.read()
         assert done.returncode == 0, done.stderr
         assert text, done.stderr
-        return json.loads(text)
+        statuses, took_s, answered_s = json.loads(text)
+        return statuses, took_s, ended_s - answered_s
 
     return served
 
@@ -180,21 +183,21 @@ def addresses():
 def test_a_server_that_cannot_be_reached_costs_no_request(served, addresses, name, form, set_up, how):
     address = addresses[how]
     url = form.format(address if "@" in form else f"http://{address}")
-    began = time.monotonic()
-    statuses, took_s = served({name: url}, set_up)
+    statuses, took_s, ending_s = served({name: url}, set_up)
     assert statuses == SERVED
-    assert took_s < 5
-    assert time.monotonic() - began < 30, "the process did not end"
+    # Whoever waits in each of them takes a minute.
+    assert took_s < 20
+    assert ending_s < 30, "the process did not end"
 
 
 @pytest.mark.parametrize(("environ", "fault"), FAULTS.values(), ids=FAULTS)
 def test_what_fails_in_the_hands_of_the_monitoring_costs_no_request(served, environ, fault):
-    statuses, took_s = served(environ, fault)
+    statuses, took_s, _ = served(environ, fault)
     assert statuses == SERVED
-    assert took_s < 5
+    assert took_s < 20
 
 
 @pytest.mark.parametrize("where", ["/dev/full/none", "/proc/none", "/dev/null"])
 def test_a_folder_for_shared_memory_that_takes_no_file_costs_no_request(served, where):
-    statuses, _ = served({}, "", f"{{'shared': {where!r}}}")
+    statuses, _, _ = served({}, "", f"{{'shared': {where!r}}}")
     assert statuses == SERVED

@@ -24,16 +24,16 @@ def flushing(monitor):
 def test_all_are_flushed_side_by_side_in_one_time(monitor, flushing):
     release = threading.Event()
     for _ in range(4):
-        flushing.add(lambda timeout_s: release.wait(10))
+        flushing.add(lambda timeout_s: release.wait(60))
     flushed = threading.Event()
     flushing.add(lambda timeout_s: flushed.set() or True)
     began_s = time.monotonic()
-    assert not monitor.flush(0.5)
-    # One after the other, the four take two seconds.
-    assert time.monotonic() - began_s < 1.5
-    assert flushed.is_set()
+    assert not monitor.flush(1)
+    # One after the other, the four take four seconds.
+    assert time.monotonic() - began_s < 3.8
+    assert flushed.wait(60)
     release.set()
-    assert monitor.flush(5)
+    assert monitor.flush(60)
 
 
 def failing(timeout_s):
@@ -45,15 +45,15 @@ def test_one_that_fails_is_told_and_keeps_none_from_being_flushed(monitor, flush
     given = []
     flushing.add(part)
     flushing.add(lambda timeout_s: given.append(timeout_s) or True)
-    assert not monitor.flush(2.5)
-    assert given == [2.5]
+    assert not monitor.flush(62.5)
+    assert given == [62.5]
 
 
 def test_without_a_thread_nothing_is_flushed_and_nothing_raised(monitor, flushing, no_threads):
     flushing.add(lambda timeout_s: True)
-    assert not monitor.flush(1)
+    assert not monitor.flush(60)
     no_threads.undo()
-    assert monitor.flush(1)
+    assert monitor.flush(60)
 
 
 def test_a_monitor_that_is_gone_leaves_no_thread(monitor, flushing, started_threads):
@@ -61,7 +61,7 @@ def test_a_monitor_that_is_gone_leaves_no_thread(monitor, flushing, started_thre
     Flushing.of(other.context).add(lambda timeout_s: True)
     assert started_threads
     del other
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 60
     while any(thread.is_alive() for thread in started_threads) and time.monotonic() < until_s:
         gc.collect()
         time.sleep(0.005)
@@ -72,7 +72,7 @@ def test_a_child_process_flushes_what_is_its_own(monitor, flushing, tmp_path):
     flushing.add(lambda timeout_s: bool((tmp_path / str(os.getpid())).write_text("")) or True)
     child = os.fork()
     if child == 0:
-        os._exit(0 if monitor.flush(5) else 1)
+        os._exit(0 if monitor.flush(60) else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert [file.name for file in tmp_path.iterdir()] == [str(child)]
 
@@ -87,5 +87,5 @@ flushing.add(lambda timeout_s: print("first") or True)
 atexit.register(print, "a client's own")
 flushing.add(lambda timeout_s: True)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert done.stdout.splitlines() == ["first", "a client's own"]

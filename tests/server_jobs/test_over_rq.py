@@ -70,7 +70,7 @@ def test_sixty_successes_and_eighteen_failed_attempts(url, tmp_path, ports, cloc
     sampler = Sampler("rq", source, ports())
     sampler.step()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", FILL, url, str(tmp_path)], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", FILL, url, str(tmp_path)], env=environment, check=True, timeout=100)
     for _ in range(8):
         sampler.step()
         assert sampler.seen.view.error == ""

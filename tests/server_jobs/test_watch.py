@@ -241,7 +241,7 @@ def test_threads_start_and_stop(path, make_source, clock, started_threads):
     source = Signals(clock)
     watch = JobsWatch({"rq": (source, Pace(interval_s=0.001, most_cost=1.0))}, Ports(db, JobsLedger(db), clock, "one"))
     watch.start()
-    assert looked.wait(10)
+    assert looked.wait(60)
     watch.stop()
 
     assert source.is_closed

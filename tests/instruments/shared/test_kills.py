@@ -8,8 +8,6 @@ import struct
 import time
 from pathlib import Path
 
-import pytest
-
 from trackside.instruments.registry import Registry
 from trackside.instruments.rendering import Rendering
 from trackside.instruments.shared.joining import share
@@ -100,7 +98,6 @@ def watch(application, until_s):
         time.sleep(0.005)
 
 
-@pytest.mark.timeout(60)
 def test_no_counter_goes_back_and_no_update_is_lost_when_workers_are_killed():
     application, books, chance = Application(), Books(), random.Random(7)
     until_s = time.monotonic() + FOR_S

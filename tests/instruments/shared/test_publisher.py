@@ -12,7 +12,7 @@ def test_without_a_thread_it_begins_later(no_threads):
     publisher.start()
     no_threads.undo()
     publisher.again()
-    assert published.wait(5)
+    assert published.wait(60)
     publisher.stop()
 
 

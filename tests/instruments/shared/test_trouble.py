@@ -77,7 +77,7 @@ def in_use_beyond_its_end(path):
     path.write_bytes(a_header(4_096.0))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 @pytest.mark.parametrize(
     ("make", "is_damaged"),
     [
@@ -93,7 +93,7 @@ def test_what_lies_among_the_files_is_counted_once_and_left_out(registry, make, 
     assert errors(registry) == ({"damaged file": 1} if is_damaged else {})
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 @pytest.mark.parametrize("make", [huge, a_link, a_pipe, a_directory, empty])
 def test_what_stands_in_place_of_what_a_process_says_is_counted_once(tmp_path, registry, make):
     other = Registry()
@@ -106,7 +106,7 @@ def test_what_stands_in_place_of_what_a_process_says_is_counted_once(tmp_path, r
     other.membership.leave()
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 @pytest.mark.parametrize("make", [huge, a_link, a_pipe, a_directory, empty])
 @pytest.mark.parametrize("name", ["folded", "lock", "leader", ".folded"])
 def test_what_stands_in_place_of_other_files(registry, make, name):

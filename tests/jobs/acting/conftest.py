@@ -92,7 +92,7 @@ def script(redis_url):
 
 @pytest.fixture
 def until():
-    def wait(true, within_s=20):
+    def wait(true, within_s=60):
         by = time.monotonic() + within_s
         while not true():
             assert time.monotonic() < by

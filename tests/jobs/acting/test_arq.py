@@ -81,7 +81,7 @@ def test_what_runs_is_aborted_by_a_worker_that_listens(arq, actor, until):
     assert actor.act(Verb.DELETE, ["one"]) == {"one": "it runs: cancel it first"}
     assert actor.act(Verb.CANCEL, ["one"]) == {"one": ""}
 
-    assert worker.wait(30) == 0
+    assert worker.wait(60) == 0
     assert state_of(arq, "one") is JobState.CANCELLED
     assert not arq.redis.exists("arq:abort", "arq:queue")
 

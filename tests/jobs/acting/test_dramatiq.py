@@ -29,7 +29,7 @@ def add(a, b): return a + b
 def work():
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=50)
     worker.start()
-    broker.join("default", timeout=20_000)
+    broker.join("default", timeout=50_000)
     worker.join()
     worker.stop()
 """

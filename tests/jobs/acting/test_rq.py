@@ -53,7 +53,7 @@ def keys_of(application, id):
     return [key for key in application.redis.scan_iter() if id.encode() in key]
 
 
-def until(true, within_s=20):
+def until(true, within_s=60):
     by = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < by
@@ -78,6 +78,7 @@ class TestRetry:
 
     def test_it_writes_what_the_library_writes(self, application, actor):
         """Two jobs that failed alike, one requeued by RQ, one by us: their hashes differ in names and times only."""
+        began_s = time.monotonic()
         application.run("""
             for id in ("one", "two"):
                 queue.enqueue(rq_tasks.boom, job_id=id, ttl=600, description="the same")
@@ -94,7 +95,9 @@ class TestRetry:
         assert one.keys() == two.keys()
         assert len(one[b"enqueued_at"]) == len(two[b"enqueued_at"])
         assert application.redis.lrange("rq:queue:default", 0, -1) == [b"one", b"two"]
-        assert abs(application.redis.ttl("rq:job:one") - application.redis.ttl("rq:job:two")) <= 2
+        # Each is kept for as long from its own requeueing on.
+        apart_ms = application.redis.pexpiretime("rq:job:two") - application.redis.pexpiretime("rq:job:one")
+        assert 0 <= apart_ms <= (time.monotonic() - began_s) * 1000 + 1
 
     def test_one_whose_failure_would_soon_be_forgotten_is_kept_for_its_run(self, application, actor):
         application.run('queue.enqueue(rq_tasks.boom, job_id="one", failure_ttl=3600)\nwork()')
@@ -171,14 +174,20 @@ class TestCancel:
 
     def test_one_that_runs_is_stopped_by_its_worker(self, application, actor, registries):
         application.run('queue.enqueue(rq_tasks.slow, 60, job_id="one")')
-        worker = application.start("work()")
+        # The horse says that the job has started, perhaps before its worker knows which process it is.
+        worker = application.start("""
+            class Watched(Worker):
+                def monitor_work_horse(self, *about):
+                    self.connection.set("watched", self.horse_pid)
+                    return super().monitor_work_horse(*about)
+            work(Watched)
+        """)
         until(lambda: application.redis.hget("rq:job:one", "status") == b"started")
-        until(lambda: application.redis.pubsub_numsub(*application.redis.pubsub_channels("rq:pubsub:*") or ["none"]))
-        time.sleep(0.5)
+        until(lambda: application.redis.exists("watched") and application.redis.pubsub_channels("rq:pubsub:*"))
 
         assert actor.act(Verb.CANCEL, ["one"]) == {"one": ""}
 
-        assert worker.wait(30) == 0
+        assert worker.wait(60) == 0
         assert state_of(application, "one") is JobState.CANCELLED
         assert registries() == {"failed": ["one"]}
         assert actor.act(Verb.RETRY, ["one"]) == {"one": ""}

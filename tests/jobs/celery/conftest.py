@@ -44,6 +44,8 @@ class CeleryApplication:
         one = CelerySource(connected(self.url), is_secret=lambda key: "password" in key, **options)
         self.sources.append(one)
         one.sample()
+        # A look waits for that, but not for ever; what is said meanwhile would never be heard.
+        assert one._listener.wait_until_listening(60)
         return one
 
     def asking(self):
@@ -136,7 +138,7 @@ def application(redis_url, tmp_path, library):
 def until():
     """`until(source, true)`: looks again and again, handing on the cursor, until `true(sample)`."""
 
-    def wait(source, true, cursor=None, seconds=30):
+    def wait(source, true, cursor=None, seconds=60):
         end = time.monotonic() + seconds
         while True:
             sample = source.sample(cursor)

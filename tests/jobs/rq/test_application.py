@@ -15,6 +15,7 @@ def is_secret(key):
 
 
 def test_what_waits_runs_and_ended_is_seen(application):
+    began_ms = time.time() * 1000
     application.source.sample()
     cursor = application.source.sample().cursor
     application.run(
@@ -40,7 +41,7 @@ def test_what_waits_runs_and_ended_is_seen(application):
         "succeeded": 2,
         "failed": 1,
     }
-    assert 0 <= sample.at_ms - queue.oldest_ready_ms < 10_000
+    assert began_ms < queue.oldest_ready_ms <= sample.at_ms
     assert [(job.kind, job.state.value, job.error) for job in sample.finished] == [
         ("rq_tasks.add", "succeeded", None),
         ("rq_tasks.boom", "failed", "ValueError: no such thing"),
@@ -146,19 +147,22 @@ def test_everything_that_ended_is_counted_and_counted_once(application):
 
 
 def test_a_killed_worker_is_late_and_its_job_is_abandoned(application, kill_session):
-    process = application.start("queue.enqueue(rq_tasks.slow, 60); work()")
+    began_s = time.time()
+    process = application.start("queue.enqueue(rq_tasks.slow, 600); work()")
     cursor = None
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while True:
         sample = application.source.sample(cursor)
         cursor = sample.cursor
         # A worker that has taken a job promises to say within 90 seconds that it lives; before, within eight minutes.
-        promises = [one.expected_ms for one in sample.workers if one.jobs]
-        if sample.running and promises and promises[0] <= sample.at_ms + 90_500:
+        promises = [one.expected_ms for one in sample.workers if one.jobs and one.state == "busy"]
+        promises += [one.lease_until_ms for one in sample.running]
+        if len(promises) == 2 and all(at_ms <= sample.at_ms + 90_500 for at_ms in promises):
             break
         assert time.monotonic() < until
         time.sleep(0.05)
     (worker,), (job,) = sample.workers, sample.running
+    passed_s = time.time() - began_s
     kill_session(process)
 
     assert worker.state == "busy"
@@ -166,7 +170,8 @@ def test_a_killed_worker_is_late_and_its_job_is_abandoned(application, kill_sess
     assert worker.queues == ("default",)
     assert worker.process == process.pid
     assert sample.at_ms < worker.expected_ms
-    assert abs(worker.skew_s) < 1
+    # It writes two moments, one of them in whole seconds; what it waits for between them is in its skew.
+    assert abs(worker.skew_s) <= passed_s + 1
     assert job.worker == worker.id
     assert sample.at_ms < job.lease_until_ms <= sample.at_ms + 90_500
 

@@ -113,14 +113,14 @@ class Sqlite:
 
 @pytest.fixture
 def open_source():
-    """Of an address and a map; closed after the test."""
+    """Of an address and a map; closed after the test. Patient: a busy machine may make any question wait."""
     sources = []
 
     def opened(url, table, **options):
         def is_secret(key):
             return any(word in key.lower() for word in ("password", "token", "api_key"))
 
-        sources.append(open_jobs(url, table, is_secret=is_secret, **options))
+        sources.append(open_jobs(url, table, is_secret=is_secret, **{"time_out_s": 60, **options}))
         return sources[-1]
 
     yield opened

@@ -79,7 +79,7 @@ def test_moments_as_numbers(database, open_source, times):
 
     (queue,) = sample.queues
     assert (queue.counts[JobState.QUEUED], queue.counts[JobState.SCHEDULED]) == (1, 1)
-    assert sample.at_ms - queue.oldest_ready_ms == pytest.approx(60_000, abs=3_000)
+    assert sample.at_ms - queue.oldest_ready_ms == pytest.approx(60_000, abs=30_000)
     assert [job.id for job in sample.finished] == ["3"]
     assert [job.id for job in source.find(JobQuery(states=frozenset({JobState.SCHEDULED}))).jobs] == ["2"]
 

@@ -143,12 +143,12 @@ def test_pgqueuer(postgres, opened):
     manager = "11111111-1111-1111-1111-111111111111"
     postgres.run("INSERT INTO pgqueuer (payload) VALUES ('{\"to\": 1}'::bytea)")
     postgres.run("INSERT INTO pgqueuer (status, queue_manager_id) VALUES ('picked', %s)", (manager,))
-    for status, seconds in (("queued", -9), ("picked", -5), ("successful", -2)):
-        postgres.run(
-            "INSERT INTO pgqueuer_log (job_id, status, entrypoint, created)"
-            f" VALUES (7, %s, 'mail', now() + interval '{seconds} s')",
-            (status,),
-        )
+    # In one statement, for which there is one moment.
+    postgres.run(
+        "INSERT INTO pgqueuer_log (job_id, status, entrypoint, created) VALUES"
+        " (7, 'queued', 'mail', now() - interval '9 s'), (7, 'picked', 'mail', now() - interval '5 s'),"
+        " (7, 'successful', 'mail', now() - interval '2 s')"
+    )
     trace = json.dumps({"exception_type": "ValueError", "exception_message": "no", "traceback": "..."})
     postgres.run(
         "INSERT INTO pgqueuer_log (job_id, status, entrypoint, traceback) VALUES (8, 'exception', 'mail', %s)", (trace,)
@@ -245,7 +245,7 @@ def test_solid_queue(database, opened):
     assert sorted(job.error or "" for job in sample.finished) == ["", "E: no"]
     assert source.fidelity[Measure.LATENCY] is Fidelity.NEEDS_HOOK
     assert [(one.name, one.kind, one.rule) for one in sample.schedules] == [("nightly", "Nightly", "every night")]
-    assert abs(sample.schedules[0].last_ms - sample.at_ms) < 10_000
+    assert abs(sample.schedules[0].last_ms - sample.at_ms) < 60_000
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_lag_and_backlog_while_the_poller_is_dead(outbox):
 
     for sample in (first, second):
         (queue,) = sample.queues
-        assert sample.at_ms - queue.oldest_ready_ms == pytest.approx(240_000, abs=10_000)
+        assert sample.at_ms - queue.oldest_ready_ms == pytest.approx(240_000, abs=60_000)
         assert {state.value: n for state, n in queue.counts.items() if n} == {"queued": 2, "retrying": 1}
         assert sample.workers == ()
     assert source.get("3").job.state is JobState.FAILED

@@ -82,8 +82,8 @@ def test_live_jobs_are_counted_by_queue_and_state(jobs):
     counts = {state.value: count for state, count in high.counts.items() if count}
     assert counts == {"queued": 2, "scheduled": 1, "running": 1}
     assert {state.value: count for state, count in low.counts.items() if count} == {"queued": 1, "retrying": 1}
-    assert sample.at_ms - high.oldest_ready_ms == pytest.approx(600_000, abs=5_000)
-    assert sample.at_ms - low.oldest_ready_ms == pytest.approx(90_000, abs=5_000)
+    assert sample.at_ms - high.oldest_ready_ms == pytest.approx(600_000, abs=60_000)
+    assert sample.at_ms - low.oldest_ready_ms == pytest.approx(90_000, abs=30_000)
 
 
 def test_an_empty_table_has_no_queues_and_one_that_has_become_empty_stays(jobs):
@@ -117,17 +117,17 @@ def test_each_end_is_reported_once_with_its_times(jobs):
     jobs.add("succeeded", started_at=-20, finished_at=-10)
     cursor = json.loads(json.dumps(jobs.source.sample().cursor))
     running = jobs.add("processing", started_at=-3)
-    jobs.change(
-        running, status="failed", finished_at=-1, error="Traceback (most recent call last):\n...\nValueError: no"
-    )
+    error = "Traceback (most recent call last):\n...\nValueError: no"
+    # In one statement, for which there is one moment.
+    jobs.change(running, status="failed", started_at=-3, finished_at=-1, error=error)
 
     sample = jobs.source.sample(cursor)
     (job,) = sample.finished
     again = jobs.source.sample(json.loads(json.dumps(sample.cursor)))
 
     assert (job.id, job.state, job.error) == (running, JobState.FAILED, "ValueError: no")
-    assert job.run_s == pytest.approx(2, abs=0.5)
-    assert job.wait_s == pytest.approx(3_597, abs=5)
+    assert job.run_s == pytest.approx(2, abs=0.01)
+    assert job.wait_s == pytest.approx(3_597, abs=60)
     assert again.finished == ()
 
 

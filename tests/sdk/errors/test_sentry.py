@@ -62,7 +62,7 @@ client.post(
     cookies={"session": "SECRET-cookie"},
 )
 client.get("/health/live")
-assert monitor.flush()
+assert monitor.flush(60)
 """
 
 
@@ -121,7 +121,7 @@ def sent():
             "NO_PROXY": "*",
         }
         ended = subprocess.run(
-            [sys.executable, "-c", APP], env=environ, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", APP], env=environ, capture_output=True, text=True, timeout=110, check=False
         )
         server.shutdown()
     assert ended.returncode == 0, ended.stderr

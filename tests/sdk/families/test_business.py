@@ -170,8 +170,8 @@ class TestOnAMonitor:
             return 12
 
         monitor.business("churn_predictions_high_risk", callback, help="Customers at risk.")
-        assert asked.wait(5)
-        threads[0].join(5)
+        assert asked.wait(60)
+        threads[0].join(60)
         page = monitor.exposition().decode()
         assert "# HELP churn_predictions_high_risk Customers at risk.\n" in page
         assert "\nchurn_predictions_high_risk 12\n" in page
@@ -179,9 +179,9 @@ class TestOnAMonitor:
 
     def test_one_that_hangs_holds_up_neither_the_scrape_nor_the_others(self, monitor):
         release, asked = threading.Event(), threading.Event()
-        monitor.business("slow", lambda: release.wait(10))
+        monitor.business("slow", lambda: release.wait(60))
         monitor.business("fast", lambda: asked.set() or 1)
-        assert asked.wait(5)
+        assert asked.wait(60)
         assert b"slow" in monitor.exposition()
         release.set()
 
@@ -189,7 +189,7 @@ class TestOnAMonitor:
         first, second = threading.Event(), threading.Event()
         monitor.business("a", first.set)
         monitor.business("a", second.set)
-        assert second.wait(5)
+        assert second.wait(60)
 
     def test_a_child_process_asks_too(self, monitor):
         monitor.business("a", os.getpid, interval_s=0.05)
@@ -198,7 +198,7 @@ class TestOnAMonitor:
         if not process_id:
             status = 1
             try:
-                for _ in range(200):
+                for _ in range(3_000):
                     if f"\na {os.getpid()}\n".encode() in monitor.exposition():
                         status = 0
                         break
@@ -237,8 +237,8 @@ def test_without_threads_numbers_are_computed_later(business, clock, no_threads)
     no_threads.undo()
     clock.now_s += RETRY_S
     business.tick()
-    until_s = time.monotonic() + 5
-    while gauge.at_s is None and time.monotonic() < until_s:
+    until_s = time.monotonic() + 60
+    while "ltv" not in values(business) and time.monotonic() < until_s:
         time.sleep(0.005)
     assert values(business)["ltv"] == 42
 
@@ -250,7 +250,7 @@ def test_without_a_thread_that_waits_a_scrape_tries_for_one(no_threads):
     business.add(gauge)
     assert business._thread is None
     no_threads.undo()
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 60
     while "ltv" not in values(business) and time.monotonic() < until_s:
         time.sleep(0.005)
     assert values(business)["ltv"] == 42

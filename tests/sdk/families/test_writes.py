@@ -9,7 +9,7 @@ def test_a_write_is_counted_with_its_time_and_its_size(monitor, shown):
     with monitor.db_write("readings", records=200):
         pass
     found = shown(monitor, "db_")
-    assert 0 <= found.pop("db_write_duration_seconds_sum{table=readings}") < 1
+    assert 0 <= found.pop("db_write_duration_seconds_sum{table=readings}") < 30
     assert found == {
         "db_writes_total{table=readings}": 1,
         "db_write_duration_seconds_count{table=readings}": 1,

@@ -13,8 +13,8 @@ def test_a_block_is_reported_when_it_ends(monitor, reported, hub):
     report = reported()["resize"]
     assert (report.source, report.queue, report.outcome, report.attempt) == ("shop", "high", "succeeded", 1)
     assert (report.error, report.traceback, report.cost_usd, report.tokens) == ("", "", None, None)
-    assert 0 <= report.run_s < 1
-    assert 0 <= time.time() * 1000 - report.finished_ms < 10_000
+    assert 0 <= report.run_s < 30
+    assert 0 <= time.time() * 1000 - report.finished_ms < 60_000
     assert report.started_ms <= report.finished_ms
     assert ":" in report.worker
     (headers, _) = hub.requests[0]

@@ -14,7 +14,7 @@ def by_attempt(hub, kind):
 
 
 def wait_until(true):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not true():
         assert time.monotonic() < until, "it did not come"
         time.sleep(0.01)
@@ -161,7 +161,8 @@ def test_apscheduler(monitor, hub):
     def fails():
         raise ValueError("no")
 
-    scheduler = monitor.watch(background.BackgroundScheduler(timezone=UTC))
+    # However late: a busy machine may need more than the second that jobs have otherwise.
+    scheduler = monitor.watch(background.BackgroundScheduler(timezone=UTC, job_defaults={"misfire_grace_time": None}))
     scheduler.start()
     scheduler.add_job(fine, id="tidy")
     scheduler.add_job(fails, id="break")

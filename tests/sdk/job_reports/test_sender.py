@@ -150,11 +150,11 @@ def running(post, counts, errors):
 
 
 def test_flushing_waits_until_all_was_tried(running, post):
-    assert running._background.flush(3)
+    assert running._background.flush(60)
     assert not running._background.is_running
     for number in range(100):
         running.add(report(number))
-    assert running._background.flush(3)
+    assert running._background.flush(60)
     assert len(post.ids) == 100
 
 
@@ -162,14 +162,14 @@ def test_flushing_waits_no_longer_than_it_may(running, errors):
     gate = threading.Event()
 
     def post(to, body):
-        gate.wait(10)
+        gate.wait(60)
         return Outcome(True)
 
     running._post = post
     running.add(report())
     began = time.monotonic()
     assert not running._background.flush(0.05)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
     gate.set()
 
 
@@ -177,32 +177,32 @@ def test_adding_never_waits_for_the_network(running):
     gate = threading.Event()
 
     def post(to, body):
-        gate.wait(10)
+        gate.wait(60)
         return Outcome(True)
 
     running._post = post
     began = time.monotonic()
     for number in range(1_000):
         running.add(report(number))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
     gate.set()
 
 
 def test_a_forked_process_sends_its_own_and_nothing_twice(running, post, tmp_path):
     running.add(report("parent"))
-    running._background.flush(3)
+    running._background.flush(60)
     running.add(report("waits"))
     child = os.fork()
     if child == 0:
         try:
             post.bodies.clear()
             running.add(report("child"))
-            running._background.flush(3)
+            running._background.flush(60)
             (tmp_path / "sent").write_text(" ".join(post.ids))
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    running._background.flush(3)
+    running._background.flush(60)
     assert (tmp_path / "sent").read_text() == "child"
     assert post.ids == ["parent", "waits"]
 
@@ -214,5 +214,5 @@ def test_what_waits_may_be_taken_back(running, post):
     del running._background.hold
     taken = running.withdraw(2_100, 1.0)
     assert [one.id for one in taken] == ["0", "1"]
-    assert running._background.flush(3)
+    assert running._background.flush(60)
     assert post.ids == ["2", "3", "4"]

@@ -46,7 +46,7 @@ def record(name, args, message="%s"):
 def test_uvicorns_arguments():
     args = ("1.2.3.4:5", "GET", "/a?token=x", "1.1", 200)
     fields = access_fields(record("uvicorn.access", args), Scope({}, Scope({}, None, time.perf_counter() - 0.5)))
-    assert 500 <= fields.pop("latency") < 5_000
+    assert 500 <= fields.pop("latency") < 60_000
     assert fields == {"method": "GET", "path": "/a", "status": 200, "client": "1.2.3.4:5", "httpVersion": "1.1"}
 
 
@@ -72,7 +72,7 @@ def test_a_server_that_is_started_from_code_writes_lines_only(tmp_path):
         asked(f"http://127.0.0.1:{port}/items/3", {})
     finally:
         server.send_signal(signal.SIGTERM)
-        output, _ = server.communicate(timeout=20)
+        output, _ = server.communicate(timeout=60)
     contexts = [json.loads(line)["context"] for line in output.splitlines() if line.startswith("{")]
     assert {"shop", "uvicorn.access", "uvicorn.error"} <= set(contexts)
     # What it says before it starts the application it says in its own way.
@@ -102,22 +102,22 @@ def test_a_real_server_writes_lines_only(tmp_path, code, command, context):
         assert answer.headers["x-request-id"] == "req-abc"
     finally:
         server.send_signal(signal.SIGTERM)
-        output, _ = server.communicate(timeout=20)
+        output, _ = server.communicate(timeout=60)
     lines = [json.loads(line) for line in output.splitlines()]
     by_context = {line["context"]: line for line in lines}
     assert by_context["shop"]["requestId"] == "req-abc"
     access = by_context[context]
     assert (access["method"], access["path"], access["status"]) == ("GET", "/items/3", 201)
     assert access["requestId"] == "req-abc"
-    assert 0 <= access["latency"] < 10_000
+    assert 0 <= access["latency"] < 60_000
     assert not re.search("hunter2", output)
 
 
 def asked(url, headers):
-    until_s = time.monotonic() + 15
+    until_s = time.monotonic() + 60
     while True:
         try:
-            return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5)
+            return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30)
         except OSError:
             if time.monotonic() > until_s:
                 raise

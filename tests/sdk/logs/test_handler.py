@@ -114,9 +114,9 @@ def test_a_value_that_waits_for_another_thread_that_logs_does_not_hang(log, writ
     with lock:
         thread = threading.Thread(target=log.info, args=("%s", Locked()))
         thread.start()
-        assert waiting.wait(5)
+        assert waiting.wait(60)
         log.info("while it waits")
-    thread.join(5)
+    thread.join(60)
     assert [line["message"] for line in written.lines] == ["while it waits", "x"]
 
 

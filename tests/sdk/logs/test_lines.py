@@ -147,9 +147,9 @@ def test_what_is_no_secret_stays_as_it_is():
 
 
 def test_a_value_of_many_long_texts_is_bounded():
-    began_s = time.process_time()
+    began_s = time.thread_time()
     written = json.loads(line("m", {"f": ["password=" + "x=:" * 2_700 for _ in range(100)]}))
-    assert time.process_time() - began_s < 2
+    assert time.thread_time() - began_s < 2
     assert written["f"][0] == "password=[Filtered]"
     assert written["f"][-1] == "(too much)"
 

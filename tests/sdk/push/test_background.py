@@ -56,15 +56,15 @@ def test_a_thread_that_cannot_be_had_is_tried_for_again_later(sender, no_threads
     assert not sender.background.start()
     sender.background._now.not_before_s -= RETRY_S
     assert sender.background.start()
-    assert sender.background.flush(5)
+    assert sender.background.flush(60)
 
 
 def test_a_flush_without_a_thread_is_no_success_and_tries_for_one(sender, no_threads):
     began_s = time.monotonic()
-    assert not sender.background.flush(5)
-    assert time.monotonic() - began_s < 1
+    assert not sender.background.flush(60)
+    assert time.monotonic() - began_s < 30
     no_threads.undo()
-    assert sender.background.flush(5)
+    assert sender.background.flush(60)
     assert sender.rounds == [True]
 
 
@@ -81,27 +81,27 @@ def test_one_round_that_raises_is_not_the_last(sender):
 
     sender.in_round = in_round
     sender.background.start()
-    assert sender.background.flush(5)
-    assert sender.background.flush(5)
+    assert sender.background.flush(60)
+    assert sender.background.flush(60)
     assert [str(error) for error in sender.failures] == ["odd", "odd"]
 
 
 def test_nothing_to_send_needs_no_thread(sender):
     sender.waiting = False
-    assert sender.background.flush(5)
+    assert sender.background.flush(60)
     assert not sender.background.is_running
 
 
 def test_what_is_asked_for_is_done_before_the_end(sender):
     release = threading.Event()
-    sender.in_round = lambda: release.wait(5)
+    sender.in_round = lambda: release.wait(60)
     sender.background.start()
     wait = sender.background.ask()
     sender.background.end()
     release.set()
-    assert wait(time.monotonic() + 5)
+    assert wait(time.monotonic() + 60)
     assert sender.rounds == [True]
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 60
     while sender.background.is_running and time.monotonic() < until_s:
         time.sleep(0.005)
     assert not sender.background.is_running
@@ -115,7 +115,7 @@ def test_its_thread_keeps_a_sender_alive_only_for_what_waits(waiting, freed):
     background, reference = sender.background, weakref.ref(sender)
     background.start()
     del sender
-    until_s = time.monotonic() + (5 if freed else 0.1)
+    until_s = time.monotonic() + (60 if freed else 0.1)
     while (background.is_running or reference() is not None) and time.monotonic() < until_s:
         gc.collect()
         time.sleep(0.005)
@@ -131,19 +131,19 @@ def test_what_is_held_is_tried_though_nobody_has_the_sender_any_more():
     sender.background.hold(sender)
     del sender
     gc.collect()
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 60
     while not rounds and time.monotonic() < until_s:
         time.sleep(0.005)
     assert rounds
 
 
 def test_a_child_process_begins_anew(sender, tmp_path):
-    assert sender.background.flush(5)
+    assert sender.background.flush(60)
     child = os.fork()
     if child == 0:
         try:
             alive = sender.background.is_running
-            done = sender.background.flush(5)
+            done = sender.background.flush(60)
             (tmp_path / "said").write_text(f"{sender.ran_in_parent} {alive} {done} {sender.rounds}")
         finally:
             os._exit(0)
@@ -164,11 +164,13 @@ monitor.counter("a_total").inc()
 with monitor.job("resize"):
     logging.getLogger("x").info("m")
 began_s = time.monotonic()
-monitor.flush(0.5)
-assert time.monotonic() - began_s < 1.5, time.monotonic() - began_s
+monitor.flush(2)
+# One after the other, the three take six seconds.
+assert time.monotonic() - began_s < 5.5, time.monotonic() - began_s
 import sys; print(time.monotonic(), file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     ended_s = time.monotonic()
     assert done.returncode == 0, done.stderr
-    assert ended_s - float(done.stderr.splitlines()[-1]) < 4.5
+    # One after the other, nine.
+    assert ended_s - float(done.stderr.splitlines()[-1]) < 8.5

@@ -19,7 +19,7 @@ rounds = monitor.gauge("rounds", mode="max")
 leads = monitor.registry.leads
 
 def go_on(who):
-    for number in range(400):
+    for number in range(4_000):
         orders.labels(who).inc()
         rounds.set(number)
         print(os.getpid(), leads(), flush=True)
@@ -51,7 +51,7 @@ def latest(receiver):
 
 
 def wait(receiver, enough):
-    until = time.monotonic() + 20
+    until = time.monotonic() + 80
     while time.monotonic() < until:
         if enough(latest(receiver)[0]):
             return

@@ -184,17 +184,17 @@ def test_a_receiver_that_hangs_holds_up_nobody(new_pusher):
 
     def post(destination, body):
         hanging.set()
-        release.wait(10)
+        release.wait(60)
         return Outcome(True)
 
     pusher, registry = new_pusher(post)
     began_s = time.monotonic()
     assert not pusher._background.flush(0.1)
-    assert hanging.is_set()
     registry.counter("orders_total").inc()
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 30
+    assert hanging.wait(60)
     release.set()
-    assert pusher._background.flush(5)
+    assert pusher._background.flush(60)
 
 
 def program(receiver, text):
@@ -202,12 +202,15 @@ def program(receiver, text):
     code = f"""
 import os, sys, threading, time
 from trackside import Monitor
+from trackside.sdk.push import background
+# So long may its last numbers take here.
+background.EXIT_TIMEOUT_S = 60
 monitor = Monitor("shop", environ={{"PROMETHEUS_REMOTE_WRITE_URL": {receiver.url!r}}})
 orders = monitor.counter("orders_total")
 orders.inc()
 {text}
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -217,24 +220,32 @@ def test_a_process_that_ends_sends_its_last_numbers(receiver):
 
 
 def test_a_process_does_not_hang_at_its_end_when_nobody_answers():
-    began_s = time.monotonic()
     environ = {"PROMETHEUS_REMOTE_WRITE_URL": "http://127.0.0.1:9"}
-    code = f"from trackside import Monitor; Monitor(environ={environ}).counter('a_total').inc()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    code = f"""
+import time
+from trackside import Monitor
+from trackside.sdk.push import background
+# What it would wait for an answer that does not come.
+background.EXIT_TIMEOUT_S = 60
+Monitor(environ={environ}).counter("a_total").inc()
+print(time.monotonic())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    ended_s = time.monotonic()
     assert done.returncode == 0
     assert "refused" in done.stderr
-    assert time.monotonic() - began_s < 5
+    assert ended_s - float(done.stdout) < 30
 
 
 def test_what_a_child_counts_its_parent_pushes(receiver):
     program(
         receiver,
         """
-monitor.flush()
+monitor.flush(60)
 child = os.fork()
 if child == 0:
     orders.inc(10)
-    monitor.flush()
+    monitor.flush(60)
     os._exit(0)
 os.waitpid(child, 0)
 orders.inc()

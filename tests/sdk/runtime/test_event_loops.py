@@ -32,6 +32,13 @@ def value(monitor, series):
     return None
 
 
+async def until(true):
+    end_s = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end_s
+        await asyncio.sleep(0.001)
+
+
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_what_blocks_the_loop_is_seen(monitor, new_loop):
     def in_time():
@@ -40,25 +47,23 @@ def test_what_blocks_the_loop_is_seen(monitor, new_loop):
     def late():
         return (value(monitor, "event_loop_lag_seconds_count") or 0) - in_time()
 
-    async def until(true):
-        end_s = time.monotonic() + 10
-        while not true():
-            assert time.monotonic() < end_s
-            await asyncio.sleep(0.001)
-
-    async def work():
-        await until(lambda: in_time() >= 2)
+    async def blocked():
         # A busy machine may have been late itself.
         before = late()
         time.sleep(0.15)
         await until(lambda: late() > before)
         return late() - before
 
+    async def work():
+        await until(lambda: in_time() >= 2)
+        # And it may be late again before we look: not each time.
+        return [await blocked() for _ in range(5)]
+
     loop = new_loop()
     assert monitor.watch(loop) is monitor.watch(loop) is loop
     seen = loop.run_until_complete(work())
     loop.close()
-    assert seen == 1
+    assert min(seen) == 1
 
 
 def test_it_can_be_watched_from_another_thread(monitor):
@@ -66,11 +71,10 @@ def test_it_can_be_watched_from_another_thread(monitor):
         loop = asyncio.get_running_loop()
         thread = threading.Thread(target=monitor.watch, args=(loop,))
         thread.start()
-        await asyncio.sleep(0.05)
+        await until(lambda: value(monitor, "event_loop_lag_seconds_count"))
         thread.join()
 
     asyncio.run(work())
-    assert value(monitor, "event_loop_lag_seconds_count") >= 1
 
 
 def test_a_loop_that_is_closed_is_forgotten(monitor):
@@ -86,7 +90,7 @@ def test_a_loop_that_is_closed_is_forgotten(monitor):
 
 def test_an_application_watches_the_loop_it_runs_in(monitor, get_once):
     async def app(scope, receive, send):
-        await asyncio.sleep(0.03)
+        await until(lambda: value(monitor, "event_loop_lag_seconds_count"))
 
     watched = monitor.watch(app)
     assert value(monitor, "event_loop_lag_seconds_count") is None

@@ -17,6 +17,13 @@ def counts(registry):
 
 
 @pytest.fixture
+def added():
+    """The callbacks that came since. Those of earlier tests may go at any time."""
+    before = gc.callbacks[:]
+    return lambda: [one for one in gc.callbacks if not any(one is other for other in before)]
+
+
+@pytest.fixture
 def quiet():
     """No collection but those of the test."""
     gc.disable()
@@ -33,7 +40,7 @@ def test_every_collection_is_counted(quiet):
     assert counts(registry) == {"0": 3, "1": 2, "2": 1}
     (family,) = pauses.collect()
     total = sum(sample.value for sample in family.samples if sample.name.endswith("_sum"))
-    assert 0 < total < 10
+    assert 0 < total < 60
 
 
 def test_a_collection_while_the_registry_is_locked_is_no_trouble():
@@ -44,31 +51,27 @@ def test_a_collection_while_the_registry_is_locked_is_no_trouble():
     assert counts(registry)["2"] >= 1
 
 
-def test_a_monitor_that_is_gone_listens_no_more(quiet):
-    gc.collect()
-    before = len(gc.callbacks)
+def test_a_monitor_that_is_gone_listens_no_more(added):
     registry = Registry()
     pauses = GcPauses(registry)
-    assert len(gc.callbacks) == before + 1
+    assert len(added()) == 1
     del registry, pauses
     gc.collect()
-    assert len(gc.callbacks) == before
+    assert added() == []
 
 
-def test_watching_anything_begins_it():
+def test_watching_anything_begins_it(added):
     async def app(scope, receive, send):
         pass
 
     monitor = Monitor(environ={})
-    before = len(gc.callbacks)
     for _ in range(2):
         monitor.watch(app)
-        assert len(gc.callbacks) == before + 1
+        assert len(added()) == 1
     assert b'python_gc_pause_seconds_bucket{generation="2",le="0.1"}' in monitor.exposition()
 
 
-def test_off_is_untouched():
-    before = len(gc.callbacks)
+def test_off_is_untouched(added):
     off = Monitor(environ={"ENABLE_PROMETHEUS_METRICS": "false"})
     off.watch(lambda environ, start_response: [])
-    assert len(gc.callbacks) == before
+    assert added() == []

@@ -194,6 +194,6 @@ with continued(carrier):
 def test_who_traces_and_reads_no_headers_carries_the_trace_all_the_same(propagators, expected):
     environment = {**os.environ, "OTEL_PROPAGATORS": propagators}
     done = subprocess.run(
-        [sys.executable, "-c", WORKER], capture_output=True, text=True, env=environment, timeout=30, check=False
+        [sys.executable, "-c", WORKER], capture_output=True, text=True, env=environment, timeout=100, check=False
     )
     assert done.stdout.strip() == expected, done.stderr

@@ -17,7 +17,7 @@ on = monitor.traces()
 again = monitor.traces()
 with monitor.span("one"):
     pass
-monitor.flush()
+monitor.flush(60)
 from opentelemetry import trace
 provider = trace.get_tracer_provider()
 print(json.dumps({
@@ -52,7 +52,7 @@ def receiver():
 def run(code=CODE, **environ):
     environ = {"PYTHONPATH": ":".join(sys.path), "NO_PROXY": "*", **environ}
     ended = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=100, check=True
     )
     return json.loads(ended.stdout.splitlines()[-1]), ended
 

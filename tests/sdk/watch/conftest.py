@@ -123,7 +123,7 @@ def samples():
 
 
 class _Answers(BaseHTTPRequestHandler):
-    """/status/418 answers so, /slow after five seconds, /redirect leads to /status/200, /drop hangs up, /half in the
+    """/status/418 answers so, /slow after a minute, /redirect leads to /status/200, /drop hangs up, /half in the
     middle."""
 
     protocol_version = "HTTP/1.1"
@@ -133,7 +133,7 @@ class _Answers(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.path == "/slow":
-            self.server.released.wait(5)
+            self.server.released.wait(60)
         kind, _, status = self.path[1:].partition("/")
         self.send_response(302 if kind == "redirect" else int(status or 200))
         if kind == "redirect":

@@ -10,6 +10,9 @@ from trackside import Monitor
 background = pytest.importorskip("apscheduler.schedulers.background")
 asynchronous = pytest.importorskip("apscheduler.schedulers.asyncio")
 
+HOWEVER_LATE = {"misfire_grace_time": None}
+"""A busy machine may need more than the second that jobs have otherwise."""
+
 
 def work():
     pass
@@ -26,7 +29,7 @@ def monitor():
 
 @pytest.fixture
 def scheduler():
-    made = background.BackgroundScheduler(timezone=UTC)
+    made = background.BackgroundScheduler(timezone=UTC, job_defaults=HOWEVER_LATE)
     yield made
     if made.running:
         made.shutdown()
@@ -38,7 +41,7 @@ def shown(monitor, *beginnings):
 
 
 def wait_for(monitor, count):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if sum(float(line.split()[-1]) for line in shown(monitor, "jobs_total")) >= count:
             return shown(monitor, "jobs_total")
@@ -75,15 +78,15 @@ def test_the_duration_is_that_of_the_job(scheduler, monitor):
     scheduler.add_job(time.sleep, args=(0.1,))
     wait_for(monitor, 1)
     (line,) = shown(monitor, "job_duration_seconds_sum")
-    assert 0.1 <= float(line.split()[-1]) < 0.5
+    assert 0.1 <= float(line.split()[-1]) < 30
 
 
 def test_what_is_running_is_shown(scheduler, monitor):
     go_on = threading.Event()
     monitor.watch(scheduler)
     scheduler.start()
-    scheduler.add_job(go_on.wait, args=(10,), name="long")
-    until = time.monotonic() + 5
+    scheduler.add_job(go_on.wait, args=(100,), name="long")
+    until = time.monotonic() + 60
     while not shown(monitor, "jobs_in_progress") and time.monotonic() < until:
         time.sleep(0.005)
     assert shown(monitor, "jobs_in_progress") == {'jobs_in_progress{job_name="long",queue="default"} 1'}
@@ -97,8 +100,8 @@ def test_what_did_not_run_is_cancelled(scheduler, monitor):
     monitor.watch(scheduler)
     scheduler.start()
     scheduler.add_job(work, "date", run_date=datetime.now(UTC) - timedelta(hours=1), misfire_grace_time=1, name="late")
-    scheduler.add_job(go_on.wait, "interval", args=(10,), seconds=0.02, max_instances=1, name="crowded")
-    until = time.monotonic() + 5
+    scheduler.add_job(go_on.wait, "interval", args=(100,), seconds=0.02, max_instances=1, name="crowded")
+    until = time.monotonic() + 60
     while len(shown(monitor, "jobs_total")) < 2 and time.monotonic() < until:
         time.sleep(0.005)
     go_on.set()
@@ -131,14 +134,14 @@ def test_coroutines(monitor):
         await asyncio.sleep(0)
 
     async def all_of_it():
-        scheduler = monitor.watch(asynchronous.AsyncIOScheduler(timezone=UTC))
+        scheduler = monitor.watch(asynchronous.AsyncIOScheduler(timezone=UTC, job_defaults=HOWEVER_LATE))
         scheduler.start()
         scheduler.add_job(later, name="later")
         while not shown(monitor, "jobs_total"):
             await asyncio.sleep(0.005)
         scheduler.shutdown()
 
-    asyncio.run(asyncio.wait_for(all_of_it(), 5))
+    asyncio.run(asyncio.wait_for(all_of_it(), 60))
     assert shown(monitor, "jobs_total") == {ended("later", "succeeded")}
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import pickle
+import time
 from datetime import timedelta
 
 import pytest
@@ -40,7 +41,7 @@ async def at_last(ctx):
 
 
 async def slow(ctx):
-    await asyncio.sleep(10)
+    await asyncio.sleep(100)
 
 
 FUNCTIONS = [work, fail, again, at_last, func(slow, timeout=0.1)]
@@ -110,21 +111,33 @@ def test_a_job_that_takes_too_long_has_failed(run):
 
 
 def test_a_job_that_is_aborted_is_cancelled(run):
+    begun = asyncio.Event()
+
+    async def endless(ctx):
+        begun.set()
+        await asyncio.sleep(100)
+
     async def abort(worker):
         from arq.jobs import Job
 
-        while "slow" not in worker.job_tasks:
-            await asyncio.sleep(0.01)
-        await Job("slow", worker.pool, "high").abort(timeout=5)
+        await begun.wait()
+        await Job("slow", worker.pool, "high").abort(timeout=60)
 
-    functions = [func(slow, timeout=30)]
+    functions = [func(endless, name="slow", timeout=100)]
     assert run(["slow"], then=abort, functions=functions, allow_abort_jobs=True) == {ended("slow", "cancelled")}
 
 
 def test_the_wait_counts_from_the_moment_it_was_due(run, monitor):
-    run(["work", {"_defer_by": timedelta(milliseconds=300)}])
+    began = []
+
+    async def timed(ctx):
+        began.append(time.time())
+
+    sending = time.time()
+    run(["work", {"_defer_by": timedelta(milliseconds=300)}], functions=[func(timed, name="work")])
     (line,) = shown(monitor, "job_wait_seconds_sum")
-    assert float(line.split()[-1]) < 0.25
+    # It was due 0.3 s after it was sent at the earliest; arq knows milliseconds.
+    assert float(line.split()[-1]) < began[0] - sending - 0.3 + 0.01
 
 
 def test_jobs_of_a_schedule_are_jobs(run):

@@ -14,7 +14,7 @@ FAILED = (httpx.HTTPError, requests.RequestException, aiohttp.ClientError, OSErr
 
 def patience(url):
     """Seconds. Little for the one answer that shall come too late; on a busy machine others are slow too."""
-    return 0.4 if url.endswith("/slow") else 10
+    return 0.4 if url.endswith("/slow") else 60
 
 
 def with_httpx(watch, url, method):

@@ -112,7 +112,7 @@ def server():
 
 @pytest.fixture
 def client(monitor, server):
-    client = pymongo.MongoClient("127.0.0.1", server.port, serverSelectionTimeoutMS=5000)
+    client = pymongo.MongoClient("127.0.0.1", server.port, serverSelectionTimeoutMS=60_000)
     assert monitor.watch(client) is client
     assert monitor.watch(client) is client
     yield client
@@ -134,7 +134,7 @@ def test_commands_are_timed(client, counts, monitor, samples):
     client.admin.command("ping")
     client.admin.command("ping")
     assert counts() == {"insert": 1, "find": 1, "ping": 2}
-    assert 0 < samples(monitor, "mongo_command_duration_seconds_sum")[("insert",)] < 5
+    assert 0 < samples(monitor, "mongo_command_duration_seconds_sum")[("insert",)] < 60
     assert samples(monitor, "mongo_command_errors_total") is None
 
 
@@ -189,7 +189,7 @@ def test_two_clients_of_a_server_are_added_up_and_are_not_kept(client, server, m
     kept = weakref.ref(other)
     other.close()
     del other
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while kept() is not None and time.monotonic() < until:
         gc.collect()
         time.sleep(0.01)
@@ -263,7 +263,9 @@ def test_servers_that_are_looked_up_by_a_name_later(monitor, server, counts, mon
 
     monkeypatch.setattr(resolver, "resolve", resolve)
     monkeypatch.setattr("socket.getaddrinfo", lambda *about, **more: [(2, 1, 6, "", ("127.0.0.1", server.port))])
-    client = pymongo.MongoClient("mongodb+srv://db.shop.test/?tls=false", connect=False, serverSelectionTimeoutMS=2000)
+    client = pymongo.MongoClient(
+        "mongodb+srv://db.shop.test/?tls=false", connect=False, serverSelectionTimeoutMS=60_000
+    )
     monitor.watch(client)
     client.admin.command("ping")
     client.close()

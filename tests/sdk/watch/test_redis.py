@@ -97,9 +97,10 @@ def test_asynchronous_clients(monitor, samples, counts, redis_url):
                 assert await pipeline.get("b").execute() == [b"1"]
             with pytest.raises(redis.ResponseError):
                 await client.lpush("b", 1)
-            waiting = asyncio.create_task(client.blpop("nothing", 10))
-            await asyncio.sleep(0.02)
-            assert list(samples(monitor, "redis_connections_in_use").values()) == [1]
+            waiting = asyncio.create_task(client.blpop("nothing", 100))
+            async with asyncio.timeout(60):
+                while list(samples(monitor, "redis_connections_in_use").values()) != [1]:
+                    await asyncio.sleep(0.005)
             waiting.cancel()
             await asyncio.wait([waiting])
 

@@ -147,7 +147,7 @@ def test_the_wait_counts_from_the_moment_it_was_enqueued(run, monitor, connectio
 
     run(enqueue_earlier)
     (line,) = shown(monitor, "job_wait_seconds_sum")
-    assert 20 <= float(line.split()[-1]) < 25
+    assert 20 <= float(line.split()[-1]) < 60
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_queries_are_timed_by_type(monitor, engine, samples):
         ("sqlite", "select"): 1,
         ("sqlite", "update"): 1,
     }
-    assert 0 < samples(monitor, "db_query_duration_seconds_sum", query_type="insert")["sqlite",] < 1
+    assert 0 < samples(monitor, "db_query_duration_seconds_sum", query_type="insert")["sqlite",] < 30
 
 
 def test_the_host_gets_its_errors_and_they_are_counted_by_class(monitor, engine, samples):
@@ -225,9 +225,10 @@ def test_asynchronous_engines(monitor, samples, postgres_url, driver):
 def test_a_cancelled_query_is_timed_and_no_error(monitor, samples, postgres_url):
     async def use():
         engine = monitor.watch(create_async_engine(postgres_url.replace("postgresql", "postgresql+asyncpg")))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3), engine.connect() as connection:
-                await connection.execute(text("select pg_sleep(30)"))
+        async with engine.connect() as connection:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await connection.execute(text("select pg_sleep(100)"))
         await engine.dispose()
 
     asyncio.run(use())

@@ -110,7 +110,7 @@ class Desk:
 
     def over(self, id):
         """Once it is."""
-        self.actions._running.get(id, (Done(), None))[0].join(10)
+        self.actions._running.get(id, (Done(), None))[0].join(60)
         return self.actions.action(id)
 
     def close(self):

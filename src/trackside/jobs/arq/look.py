@@ -172,21 +172,27 @@ class Look:
             # In both, it is one.
             known = {one.raw: one for one in queue.front}
             queue.later = [known.get(one.raw, one) for one in queue.later]
-        self._ask_leases(queues)
+        self._ask_leases(queues, at_ms)
         return queues, set(aborts or ())
 
-    def _ask_leases(self, queues: Sequence[_Queue]) -> None:
+    def _ask_leases(self, queues: Sequence[_Queue], at_ms: int) -> None:
         asked = self.store.pipeline()
+        # What is left of a lease is left from this moment on, and the look began before it.
+        asked.time()
         for queue in queues:
             for one in queue.front:
                 asked.pttl(RUNNING + one.raw)
             for one in queue.later:
                 asked.exists(RETRY + one.raw)
         answers = iter(self.store.answers(asked))
+        seconds, microseconds = next(answers)
+        passed_ms = seconds * 1000 + microseconds // 1000 - at_ms
         for queue in queues:
             for one in queue.front:
                 left_ms = next(answers)
-                one.left_ms = left_ms if isinstance(left_ms, int) else -2
+                if not isinstance(left_ms, int):
+                    left_ms = -2
+                one.left_ms = left_ms if left_ms < 0 else max(0, left_ms + passed_ms)
             for one in queue.later:
                 one.is_retry = bool(next(answers))
                 if one.left_ms == -2:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -26,7 +27,7 @@ async def send(context, to):
 
 @app.task(queue="mail", name="long")
 async def long():
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 async def main():
     async with app.open_async():
@@ -101,12 +102,14 @@ def test_what_runs_is_asked_to_abort_and_is_not_deleted_or_retried(application, 
     try:
         while application.postgres.run("SELECT 1 FROM procrastinate_jobs WHERE status = 'doing'") == []:
             assert worker.poll() is None
+            time.sleep(0.02)
         ((id,),) = application.postgres.run("SELECT id::text FROM procrastinate_jobs WHERE status = 'doing'")
 
         assert actor.act(Verb.RETRY, [id]) == actor.act(Verb.DELETE, [id]) == {id: "it is doing now"}
         assert actor.act(Verb.CANCEL, [id]) == {id: ""}
 
-        assert worker.wait(30) == 0
+        # It looks every five seconds whether it is asked to, if it does not hear it.
+        assert worker.wait(60) == 0
     finally:
         worker.kill()
     assert application.status(id) == [("aborted", 1)]

@@ -77,7 +77,7 @@ class Provider:
     def hangs(self):
         """Until the test is over."""
         self.gate.clear()
-        self.plays.append(lambda request: self.gate.wait(10))
+        self.plays.append(lambda request: self.gate.wait(100))
         return self
 
     @staticmethod

@@ -22,7 +22,7 @@ def ask(client, model="gpt-4o", **more):
 @pytest.fixture
 def client(provider):
     provider.answers(CHAT)
-    with openai.OpenAI(base_url=provider.url, api_key="k", max_retries=0, timeout=5) as client:
+    with openai.OpenAI(base_url=provider.url, api_key="k", max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -59,7 +59,7 @@ class TestInPlace:
 
     def test_a_copy_with_other_options_is_watched_too_and_once(self, monitor, client, queries):
         monitor.watch(client)
-        copy = monitor.watch(client.with_options(timeout=3).copy(max_retries=1))
+        copy = monitor.watch(client.with_options(timeout=30).copy(max_retries=1))
         ask(copy)
         assert queries(monitor) == ONE
 

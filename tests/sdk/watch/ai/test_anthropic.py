@@ -66,7 +66,7 @@ def failed(kind):
 
 @pytest.fixture
 def client(monitor, provider):
-    options = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 5}
+    options = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 60}
     with anthropic.Anthropic(**options) as client:
         yield monitor.watch(client)
 
@@ -77,7 +77,7 @@ def run(monitor, provider):
 
     def run(use):
         async def with_client():
-            options = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 5}
+            options = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 60}
             async with anthropic.AsyncAnthropic(**options) as client:
                 return await use(monitor.watch(client))
 

@@ -107,7 +107,7 @@ def failed(operation, kind):
 
 @pytest.fixture
 def client(monitor, provider):
-    with openai.OpenAI(base_url=provider.url, api_key="k", max_retries=0, timeout=5) as client:
+    with openai.OpenAI(base_url=provider.url, api_key="k", max_retries=0, timeout=60) as client:
         yield monitor.watch(client)
 
 
@@ -117,7 +117,7 @@ def run(monitor, provider):
 
     def run(use):
         async def with_client():
-            options = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 5}
+            options = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 60}
             async with openai.AsyncOpenAI(**options) as client:
                 return await use(monitor.watch(client))
 
