@@ -26,6 +26,9 @@ def flaky(self):
     raise self.retry(exc=ValueError("not yet"), countdown=0)
 @app.task
 def slow(seconds): time.sleep(seconds)
+@app.task
+def held(until):
+    while not os.path.exists(until): time.sleep(0.02)
 """
 
 

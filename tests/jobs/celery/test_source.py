@@ -168,6 +168,17 @@ def test_a_result_and_its_event_are_one_end(celery, until):
     assert source.sample(sample.cursor).finished == ()
 
 
+def test_an_end_knows_what_only_its_result_says(celery, until):
+    source = celery.source()
+    cursor = source.sample().cursor
+    celery.say("task-started", uuid="a")
+    celery.keep_result("a", result=3, name="app.add", queue="low")
+    celery.say("task-succeeded", uuid="a", result="3", runtime=1.5)
+    (job,) = until(source, lambda sample: sample.finished, cursor).finished
+
+    assert (job.kind, job.queue) == ("app.add", "low")
+
+
 def test_results_alone_tell_ends(celery, until):
     source = celery.source()
     cursor = source.sample().cursor

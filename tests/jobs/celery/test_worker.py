@@ -64,7 +64,7 @@ def test_workers_without_events_of_tasks_still_say_how_many_they_run(application
     assert source.fidelity[Measure.RUNNING] is Fidelity.INFERRED
 
 
-def test_what_ends_is_told_once_with_its_attempts(application, until, monkeypatch):
+def test_what_ends_is_told_once_with_its_attempts(application, until, monkeypatch, tmp_path):
     source = application.source()
     application.start_worker("-E", "-c", "1")
     cursor = until(source, lambda sample: sample.workers).cursor
@@ -75,22 +75,27 @@ def test_what_ends_is_told_once_with_its_attempts(application, until, monkeypatc
     ).cursor
     monkeypatch.setattr("trackside.jobs.celery.tasks.EVENT_FOLLOWS_MS", 60_000)
     application.run(
-        """
-        app.add.apply_async((1, 2), {"password": "hush"}, task_id="add")
+        f"""
+        app.held.apply_async(({str(tmp_path / "go")!r},), task_id="first")
+        app.add.apply_async((1, 2), {{"password": "hush"}}, task_id="add")
         app.flaky.apply_async(task_id="flaky")
         app.add.apply_async((1, 2), countdown=600, task_id="later")
         """
     )
+    # Who sends a task says so after it has sent it: a worker may be faster, and does not know the queue.
+    tasks = source._listener.tasks
+    until(source, lambda _: all((known := tasks.known(id)) and known.queue for id in ("first", "add", "flaky")))
+    (tmp_path / "go").touch()
     sample = until(
-        source, lambda sample: len(sample.finished) == 2 and JobState.SCHEDULED in sample.queues[0].counts, cursor
+        source, lambda sample: len(sample.finished) == 3 and JobState.SCHEDULED in sample.queues[0].counts, cursor
     )
-    added, failed = sample.finished
+    _, added, failed = sample.finished
 
     assert (added.id, added.kind, added.queue, added.state) == ("add", "app.add", "celery", JobState.SUCCEEDED)
     assert added.wait_s >= 0
     assert added.run_s >= 0
     assert (failed.id, failed.state, failed.error) == ("flaky", JobState.FAILED, "ValueError('not yet')")
-    assert [(one.queue, one.succeeded, one.failed_attempts) for one in sample.ended] == [("celery", 1, 2)]
+    assert [(one.queue, one.succeeded, one.failed_attempts) for one in sample.ended] == [("celery", 2, 2)]
     assert sample.queues[0].counts[JobState.SCHEDULED] == 1
     assert source.sample(sample.cursor).finished == ()
 

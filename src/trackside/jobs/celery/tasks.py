@@ -160,9 +160,7 @@ class Tasks:
         task = self._task(result.id, now_ms)
         if task.state.is_final:
             return
-        task.kind = task.kind or str(result.more.get("name") or "")[:200]
-        task.queue = task.queue or str(result.more.get("queue") or "")[:200]
-        task.worker = task.worker or str(result.more.get("worker") or "")[:200]
+        _fill(task, result)
         task.error = result.error
         if task.raw_state == LEFT:
             # When it began was a guess.
@@ -307,7 +305,9 @@ class Tasks:
     def _ends(self, task: Task, event: Event, at_ms: int) -> None:
         if task.state.is_final and task.ended_number:
             return
-        self._results.pop(task.id, None)
+        result = self._results.pop(task.id, None)
+        if result is not None:
+            _fill(task, result[0])
         state, outcome = _ENDINGS[event.type]
         runtime_s = event.number("runtime")
         if task.started_ms is None and runtime_s is not None:
@@ -359,6 +359,13 @@ class Tasks:
         self._tasks.move_to_end(id)
         task.changed_ms = now_ms
         return task
+
+
+def _fill(task: Task, result: TaskResult) -> None:
+    """What an extended result knows, and nobody has said."""
+    task.kind = task.kind or str(result.more.get("name") or "")[:200]
+    task.queue = task.queue or str(result.more.get("queue") or "")[:200]
+    task.worker = task.worker or str(result.more.get("worker") or "")[:200]
 
 
 def _error_of(event: Event) -> str:
