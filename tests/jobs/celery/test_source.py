@@ -207,7 +207,7 @@ def test_a_clock_that_is_ahead_is_put_right(celery, until):
     # It was sent a second before, and took two.
     assert sample.workers[0].skew_s == pytest.approx(600, abs=2 + passed_s)
     assert sample.finished[0].finished_ms <= sample.at_ms + passed_s * 1000
-    assert 0 <= sample.finished[0].wait_s <= 1 + passed_s
+    assert 0 <= sample.finished[0].wait_s <= 1.01 + passed_s
 
 
 def test_a_cursor_of_another_process_begins_anew(celery, until):

@@ -11,8 +11,9 @@ def test_an_idle_worker_is_silent_for_400_seconds_and_lives(rq):
     sample = rq.source.sample()
     passed_ms = int(time.time() * 1000) - began_ms + 1
 
-    assert began_ms <= sample.workers[0].beat_ms + 400_000 <= sample.at_ms
-    assert 80_000 - passed_ms <= sample.workers[0].expected_ms - sample.at_ms <= 80_000
+    # Of floating-point seconds a millisecond may be lost.
+    assert began_ms - 2 <= sample.workers[0].beat_ms + 400_000 <= sample.at_ms + 2
+    assert 79_998 - passed_ms <= sample.workers[0].expected_ms - sample.at_ms <= 80_002
 
 
 def test_a_clock_ten_minutes_ahead_is_seen_and_no_wait_is_negative(rq):
