@@ -37,7 +37,9 @@ from trackside.server.fingerprint import fingerprints
 ALIVE_MS = 1_000
 FORGET_MS = 300_000
 TOGETHER_MS = 10
+"""Groups that are due within it after each other are told in one tick."""
 GROUPS_A_MS = 200
+"""For so many of them a tick is a millisecond further from the one before: each goes through all."""
 FLUSHED_AT_ONCE = 100
 """Groups. While these are written down and sent, the next ones are decided, and the rest takes no memory yet."""
 
@@ -182,7 +184,6 @@ class Dispatcher:
     def next_tick_ms(self, now_ms: int) -> int | None:
         """When to tick again, for what is due next to be told on time; None: nothing will be due."""
         next_ms = min((group.next_flush_ms for group in self._groups.values()), default=None)
-        # What is due one shortly after the other is told together: each tick goes through all groups.
         return None if next_ms is None else max(next_ms, now_ms + TOGETHER_MS + len(self._groups) // GROUPS_A_MS)
 
     async def _flush(self, due: Sequence[AlertGroup], now_ms: int) -> None:

@@ -27,6 +27,7 @@ _WAY = {"tls_config", "enable_http2", "proxy_url", "no_proxy", "proxy_from_envir
 REMEMBERED = 256
 """Sections whose way is known: to write it out takes longer than many a message."""
 _AS_IT_IS = {"follow_redirects": False}
+"""How a message is asked to be sent; whoever asks otherwise wants what the client does besides."""
 
 IDLE_S = 1.5
 """How long a connection is kept for the next message. Receivers close theirs after two seconds or more, and one that is
