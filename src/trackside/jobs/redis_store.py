@@ -27,8 +27,7 @@ class RedisStore:
 
     def now_ms(self) -> int:
         """By the server's clock."""
-        seconds, microseconds = self._run(self._client.time)
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return time_ms(self._run(self._client.time))
 
     def pipeline(self) -> Any:
         """To be filled with commands, and handed to `answers`."""
@@ -113,6 +112,12 @@ def connected(url: str) -> RedisStore:
     except ValueError as error:
         raise SourceError(f"{where}: {error}") from error
     return RedisStore(client, redis.exceptions, where)
+
+
+def time_ms(answer: Sequence[Any]) -> int:
+    """What the server answers to TIME: seconds, and microseconds within them."""
+    seconds, microseconds = answer
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def text(value: Any) -> str:

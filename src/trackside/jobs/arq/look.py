@@ -25,7 +25,7 @@ from trackside.jobs.arq.wire import (
     retries_of,
 )
 from trackside.jobs.payloads import IsSecret
-from trackside.jobs.redis_store import RedisStore, text
+from trackside.jobs.redis_store import RedisStore, text, time_ms
 from trackside.jobs.source import MAX_FINISHED, MAX_RUNNING
 from trackside.model.jobs import Job, JobsSample, JobState, QueueNow
 
@@ -185,8 +185,7 @@ class Look:
             for one in queue.later:
                 asked.exists(RETRY + one.raw)
         answers = iter(self.store.answers(asked))
-        seconds, microseconds = next(answers)
-        passed_ms = seconds * 1000 + microseconds // 1000 - at_ms
+        passed_ms = time_ms(next(answers)) - at_ms
         for queue in queues:
             for one in queue.front:
                 left_ms = next(answers)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from trackside.exceptions import ParseError, SourceError
 from trackside.jobs.arq.wire import RESULT, ended_job, fields_of, payloads
 from trackside.jobs.payloads import IsSecret
-from trackside.jobs.redis_store import RedisStore, text
+from trackside.jobs.redis_store import RedisStore, text, time_ms
 from trackside.model.jobs import Job
 
 MAX_KNOWN = 200_000
@@ -61,8 +61,8 @@ class Results:
         asked.time()
         for key in keys:
             asked.pttl(key)
-        (seconds, microseconds), *lefts_ms = self._store.answers(asked)
-        at_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        time, *lefts_ms = self._store.answers(asked)
+        at_ms = time_ms(time)
         ends = {
             key: at_ms + left_ms if left_ms >= 0 else -1
             for key, left_ms in zip(keys, lefts_ms, strict=True)
@@ -82,9 +82,9 @@ class Results:
             asked = self._store.pipeline()
             asked.time()
             asked.scan(self._position, match=RESULT + b"*", count=_SCAN_COUNT)
-            (seconds, microseconds), (position, found) = self._store.answers(asked)
+            time, (position, found) = self._store.answers(asked)
             if self._position == 0:
-                self._began_ms = int(seconds) * 1000 + int(microseconds) // 1000
+                self._began_ms = time_ms(time)
             self._position = int(position)
             keys |= dict.fromkeys(found)
             if not self._position or len(keys) >= MAX_FOUND:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from trackside.jobs.celery.messages import TaskMessage, TaskResult, fetched_message, task_message, task_result
-from trackside.jobs.redis_store import RedisStore, text
+from trackside.jobs.redis_store import RedisStore, text, time_ms
 from trackside.jobs.source import MAX_SEARCHED
 
 SEPARATOR = "\x06\x16"
@@ -93,8 +93,8 @@ class Broker:
                 asked.llen(key)
         asked.hlen(self._settings.prefix + "unacked")
         asked.zrevrange(self._settings.prefix + "unacked_index", 0, MAX_FETCHED - 1, withscores=True)
-        (seconds, microseconds), *sizes, fetched_size, index = self._store.answers(asked)
-        now = BrokerNow(int(seconds) * 1000 + int(microseconds) // 1000, fetched_size=fetched_size or 0)
+        time, *sizes, fetched_size, index = self._store.answers(asked)
+        now = BrokerNow(time_ms(time), fetched_size=fetched_size or 0)
         steps = len(self._settings.priority_steps)
         filled: list[tuple[str, str]] = []
         for at, queue in enumerate(queues):

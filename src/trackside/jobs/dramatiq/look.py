@@ -11,7 +11,7 @@ from zlib import crc32
 from trackside.jobs.dramatiq.broker import DEAD, DELAYED, MAX_BROKERS, MAX_PAIRS, Broker, Place
 from trackside.jobs.dramatiq.cursor import Cursor, cursor_of
 from trackside.jobs.dramatiq.messages import Message, dead_job, delayed_job, fetched_job, waiting_job
-from trackside.jobs.redis_store import text
+from trackside.jobs.redis_store import text, time_ms
 from trackside.jobs.source import MAX_FINISHED, MAX_RUNNING
 from trackside.model.jobs import Job, JobsSample, JobState, QueueNow, WorkerNow
 
@@ -115,8 +115,8 @@ class Look:
         asked.zrevrange(self.broker.heartbeats_key, 0, MAX_BROKERS - 1, withscores=True)
         for name in self.broker.queues:
             self._ask_queue(asked, name, before)
-        (seconds, microseconds), beats, *answers = self.broker.store.answers(asked)
-        at_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        time, beats, *answers = self.broker.store.answers(asked)
+        at_ms = time_ms(time)
         state = _State(at_ms, {text(id): round(score) for id, score in beats or () if abs(score) < 1e15}, [], [])
         for name, found in zip(self.broker.queues, zip(*[iter(answers)] * 6, strict=True), strict=True):
             waiting, heads, delayed, delayed_ids, dead, died = found

@@ -13,7 +13,7 @@ from trackside.jobs.dramatiq.messages import Message, attempts, dead_job, delaye
 from trackside.jobs.ends import ListEnd, SortedEnd, chunks
 from trackside.jobs.lanes import Found, Lane, matches, page_of, remembered
 from trackside.jobs.payloads import IsSecret, shown
-from trackside.jobs.redis_store import encoded, text
+from trackside.jobs.redis_store import encoded, text, time_ms
 from trackside.model.jobs import Job, JobDetail, JobQuery, JobsPage, JobState
 
 MAX_READ = 4_000
@@ -39,8 +39,8 @@ class Search:
         asked = self._broker.store.pipeline()
         asked.time()
         asked.zrevrange(self._broker.heartbeats_key, 0, MAX_BROKERS - 1, withscores=True)
-        (seconds, microseconds), beats = self._broker.store.answers(asked)
-        self._at_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        time, beats = self._broker.store.answers(asked)
+        self._at_ms = time_ms(time)
         self._beats = {text(id): round(score) for id, score in beats or () if abs(score) < 1e15}
         self._fetched = fetched_by(self._broker, list(self._beats)).found
         self._is_cut = False

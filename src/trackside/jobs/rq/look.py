@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trackside.jobs.redis_store import RedisStore, text
+from trackside.jobs.redis_store import RedisStore, text, time_ms
 from trackside.jobs.rq.attempts import failure_line
 from trackside.jobs.rq.cursor import Cursor, WorkerBefore, cursor_of
 from trackside.jobs.rq.ended import EndedSince
@@ -115,8 +115,7 @@ class Look:
         self.schedules.ask_names(asked)
         self.limits.ask_names(asked)
         answers = iter(self.store.answers(asked))
-        seconds, microseconds = next(answers)
-        self.at_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        self.at_ms = time_ms(next(answers))
         queues = sorted(self.keys.name_in("queue", key) for key in next(answers) or ())
         workers = sorted(self.keys.name_in("worker", key) for key in next(answers) or ())
         is_suspended = bool(next(answers))
